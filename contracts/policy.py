@@ -1,0 +1,178 @@
+"""What a rule is told and what it may say: the two ends of `data.gateway.verdict`.
+
+A rule hears who, what, where from and how much. It never sees text of a prompt or an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Final
+
+STRENGTH: Final = ("allow", "alert", "mask", "hash", "tokenize", "redact", "block")
+"""Actions from weak to strong; where several apply, the strongest wins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: organisation → team → project → key, and the end user where the key may name one."""
+
+    organisation: str
+    team: str
+    project: str
+    environment: str
+    key_id: str
+    key_name: str
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyInput:
+    """The input document of one decision; `schemas/input.json` is generated from this class."""
+
+    principal: Principal
+    route: str
+    dialect: str
+    model: str
+    provider: str
+    upstream_model: str
+    stream: bool
+    source_address: str
+    time_ns: int
+    request_bytes: int
+    max_tokens: int | None
+    findings_prompt: Mapping[str, int]
+    key_models: tuple[str, ...]
+    key_routes: tuple[str, ...]
+    profile_prompt: Mapping[str, str]
+    profile_answer: Mapping[str, str]
+    profile_unscanned: str
+    zero_data_retention: bool
+
+    def document(self) -> dict[str, object]:
+        """The JSON object that rules read as `input`."""
+        return {
+            "principal": asdict(self.principal),
+            "request": {
+                "route": self.route,
+                "dialect": self.dialect,
+                "model": self.model,
+                "stream": self.stream,
+                "bytes": self.request_bytes,
+                "max_tokens": self.max_tokens,
+            },
+            "target": {"provider": self.provider, "model": self.upstream_model},
+            "source": {"address": self.source_address},
+            "time_ns": self.time_ns,
+            "findings": {"prompt": dict(self.findings_prompt)},
+            "key": {"models": list(self.key_models), "routes": list(self.key_routes)},
+            "profile": {
+                "prompt": dict(self.profile_prompt),
+                "answer": dict(self.profile_answer),
+                "unscanned": self.profile_unscanned,
+            },
+            "environment": {"zero_data_retention": self.zero_data_retention},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a rule denied or warned. `code` and `message` come from the rule's annotation."""
+
+    code: str
+    message: str
+    scope: str = ""
+    retry_after_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """What to do with findings, by kind; `*` stands for every kind not named."""
+
+    prompt: Mapping[str, str]
+    answer: Mapping[str, str]
+    unscanned: str = "block"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One decision. `upstream` is None where no rule chose another target."""
+
+    allow: bool
+    reasons: tuple[Reason, ...]
+    actions: Actions
+    revision: str
+    upstream: tuple[str, str] | None = None
+    warnings: tuple[Reason, ...] = field(default=())
+
+
+class MalformedVerdict(ValueError):
+    """The policy's answer is not of the documented shape. Callers refuse."""
+
+
+def verdict_of(answer: object) -> Verdict:
+    """Read the JSON value of `data.gateway.verdict`; anything but the exact shape raises MalformedVerdict."""
+    top = _object(answer, "verdict", {"allow", "reasons", "actions", "warnings", "revision"}, {"upstream"})
+    if not isinstance(top["allow"], bool):
+        raise MalformedVerdict("verdict.allow is not a boolean")
+    reasons = _reasons(top["reasons"], "reasons")
+    if top["allow"] and reasons:
+        raise MalformedVerdict("verdict allows and names reasons against it")
+    actions = _object(top["actions"], "actions", {"prompt", "answer", "unscanned"}, set())
+    return Verdict(
+        allow=top["allow"],
+        reasons=reasons,
+        actions=Actions(
+            _table(actions["prompt"], "prompt"),
+            _table(actions["answer"], "answer"),
+            _action(actions["unscanned"], "unscanned"),
+        ),
+        revision=_text(top["revision"], "revision"),
+        upstream=_upstream(top.get("upstream")),
+        warnings=_reasons(top["warnings"], "warnings"),
+    )
+
+
+def _object(value: object, name: str, required: set[str], optional: set[str]) -> dict[str, object]:
+    if not isinstance(value, dict) or not required <= value.keys() <= required | optional:
+        raise MalformedVerdict(f"{name} must be an object with {sorted(required)}")
+    return value
+
+
+def _text(value: object, name: str) -> str:
+    if not isinstance(value, str):
+        raise MalformedVerdict(f"{name} is not a string")
+    return value
+
+
+def _action(value: object, name: str) -> str:
+    if value not in STRENGTH:
+        raise MalformedVerdict(f"{name} names an unknown action")
+    return str(value)
+
+
+def _table(value: object, name: str) -> dict[str, str]:
+    if not isinstance(value, dict) or "*" not in value:
+        raise MalformedVerdict(f"actions.{name} must be an object with an entry for '*'")
+    return {_text(kind, name): _action(action, f"actions.{name}") for kind, action in value.items()}
+
+
+def _reasons(value: object, name: str) -> tuple[Reason, ...]:
+    if not isinstance(value, list):
+        raise MalformedVerdict(f"{name} is not an array")
+    return tuple(_reason(item, name) for item in value)
+
+
+def _reason(value: object, name: str) -> Reason:
+    item = _object(value, name, {"code", "message"}, {"scope", "retry_after_s", "threshold"})
+    retry = item.get("retry_after_s")
+    if retry is not None and not (isinstance(retry, int) and retry >= 0):
+        raise MalformedVerdict(f"{name}: retry_after_s is not a count of seconds")
+    return Reason(_text(item["code"], name), _text(item["message"], name), _text(item.get("scope", ""), name), retry)
+
+
+def _upstream(value: object) -> tuple[str, str] | None:
+    if value is None:
+        return None
+    target = _object(value, "upstream", {"provider", "model"}, set())
+    return _text(target["provider"], "upstream"), _text(target["model"], "upstream")

@@ -1,0 +1,83 @@
+"""How a process runs: one frozen tree, read by extproc/config.py from portcullis.yaml and the environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Envoy's listener for apps. `trusted_hops`: proxies in front whose x-forwarded-for is believed."""
+
+    listen: str = "127.0.0.1:8080"
+    trusted_hops: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """The control plane's listener."""
+
+    listen: str = "127.0.0.1:8081"
+
+
+@dataclass(frozen=True, slots=True)
+class Spool:
+    """`durability`: os (survives the process) | fsync (survives the machine). `on_full`: refuse."""
+
+    durability: str = "os"
+    max_bytes: int = 2048 * MIB
+    on_full: str = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes, and nesting levels of JSON."""
+
+    request_bytes: int = 20 * MIB
+    response_bytes: int = 64 * MIB
+    inflight_bytes: int = 256 * MIB
+    json_depth: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """Where traces and metrics go; None: nowhere."""
+
+    otlp: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The tree. `data` is absolute."""
+
+    data: Path = Path("data").absolute()
+    gateway: Gateway = field(default_factory=Gateway)
+    control: Control = field(default_factory=Control)
+    envoy: str = "auto"
+    policy: str = "embedded://policies"
+    policy_timeout_ms: int = 250
+    state: str = "sqlite"
+    counters: str = "local"
+    audit: str = "chdb"
+    vault: str = "file"
+    spool: Spool = field(default_factory=Spool)
+    limits: Limits = field(default_factory=Limits)
+    telemetry: Telemetry = field(default_factory=Telemetry)
+
+    @property
+    def run(self) -> Path:
+        """Sockets, ready.json and Envoy's files; 0700."""
+        return self.data / "run"
+
+    @property
+    def access_log(self) -> Path:
+        """Envoy's JSON access log, the second witness."""
+        return self.data / "witness" / "access.jsonl"
+
+    @property
+    def spool_dir(self) -> Path:
+        """Segments of the data plane on this machine."""
+        return self.data / "spool" / "extproc-0"

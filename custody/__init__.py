@@ -1,0 +1,1 @@
+"""Who may hold a secret, and how it is kept."""

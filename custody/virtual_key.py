@@ -1,0 +1,88 @@
+"""Virtual keys: `pcl_<12 public id>_<43 secret>_<6 checksum>`, all base62.
+
+The public id finds the record. The secret is 256 bits and kept only as HMAC-SHA256 under the
+vault's pepper. The checksum is CRC-32 (ISO-HDLC, as zlib has it) over everything before its
+underscore, so a typing error or a cut key is refused before any look-up, and secret scanners
+can tell a real key from a look-alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import zlib
+from dataclasses import dataclass, field
+from typing import Final
+
+from custody.reveal import REVEAL
+from custody.secret import Secret
+
+ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+ID_LENGTH, SECRET_LENGTH, CHECKSUM_LENGTH = 12, 43, 6
+ENTROPY_BYTES: Final = 41
+"""Random bytes that `mint` takes: 9 for the public id, 32 for the secret."""
+
+_FORM = re.compile(rf"pcl_([0-9A-Za-z]{{{ID_LENGTH}}})_([0-9A-Za-z]{{{SECRET_LENGTH}}})_([0-9A-Za-z]{{{CHECKSUM_LENGTH}}})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A well-formed key as an app sent it."""
+
+    public_id: str
+    secret: Secret = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """A fresh key: `text` is shown once and kept nowhere."""
+
+    public_id: str
+    text: Secret = field(repr=False)
+    secret: Secret = field(repr=False)
+
+
+def mint(entropy: bytes) -> Minted:
+    """Make a key of ENTROPY_BYTES random bytes; the caller brings the dice."""
+    if len(entropy) != ENTROPY_BYTES:
+        raise ValueError(f"a virtual key takes {ENTROPY_BYTES} random bytes")
+    public_id = _base62(int.from_bytes(entropy[:9], "big") % 62**ID_LENGTH, ID_LENGTH)
+    secret = _base62(int.from_bytes(entropy[9:], "big"), SECRET_LENGTH)
+    stem = f"pcl_{public_id}_{secret}"
+    return Minted(public_id, Secret(f"{stem}_{_checksum(stem)}".encode()), Secret(secret.encode()))
+
+
+def parse(text: str) -> Presented | None:
+    """Read a key; None where its form or checksum is wrong."""
+    match = _FORM.fullmatch(text)
+    if match is None or _checksum(text[: -CHECKSUM_LENGTH - 1]) != match[3]:
+        return None
+    return Presented(match[1], Secret(match[2].encode()))
+
+
+def keyed_hash(pepper: Secret, public_id: str, secret: Secret) -> str:
+    """What is stored of a key: HMAC-SHA256 over id and secret, in hex."""
+    message = public_id.encode() + b"\0" + secret.reveal(REVEAL)
+    return hmac.digest(pepper.reveal(REVEAL), message, hashlib.sha256).hex()
+
+
+def matches(pepper: Secret, presented: Presented, stored_hash: str | None) -> bool:
+    """Whether the key is the one stored. An unknown id (`stored_hash` None) takes the same steps as a wrong secret."""
+    actual = keyed_hash(pepper, presented.public_id, presented.secret)
+    return hmac.compare_digest(actual, stored_hash or _NO_HASH) and stored_hash is not None
+
+
+_NO_HASH: Final = "0" * 64
+
+
+def _checksum(stem: str) -> str:
+    return _base62(zlib.crc32(stem.encode()), CHECKSUM_LENGTH)
+
+
+def _base62(number: int, length: int) -> str:
+    digits = []
+    for _ in range(length):
+        number, digit = divmod(number, 62)
+        digits.append(ALPHABET[digit])
+    return "".join(reversed(digits))

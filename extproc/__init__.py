@@ -1,0 +1,1 @@
+"""The data plane: governs what Envoy shows it, one coroutine an exchange."""

@@ -1,0 +1,123 @@
+"""What an exchange asks of the outside. The driver carries each out and sends the answer back in."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from contracts.audit import AuditRow, Intent
+from contracts.policy import PolicyInput, Verdict
+from custody.secret import Secret
+from extproc.core.events import Event, Headers
+
+T = TypeVar("T")
+
+
+class Effect(Generic[T]):
+    """A question to the outside; awaiting it gives the answer."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Effect[T], T, T]:
+        """Hand this effect to the driver and wait for its answer."""
+        return (yield self)
+
+
+# ── answers to Envoy's messages ────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class PassHead:
+    """Go on after a head. `set_headers` overwrite, `remove_headers` go. `streamed`: show the body piece by piece."""
+
+    set_headers: Headers = ()
+    remove_headers: tuple[str, ...] = ()
+    streamed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRoute:
+    """Go on after the request body: new body (None: as it was), the credential, and the metadata that opens the route."""
+
+    provider: str
+    route: str
+    secret: Secret = field(repr=False)
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PassBody:
+    """Go on after a piece of the answer: new bytes (None: as they were)."""
+
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PassTrailers:
+    """Go on after trailers, of which none is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An immediate answer in the caller's dialect. Once the answer's head has left, Envoy can only cut the stream."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+Reply = PassHead | OpenRoute | PassBody | PassTrailers | Refusal
+
+
+# ── effects ────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Next(Effect[Event]):
+    """Answer the message in hand, then wait for the next one. One answer for each message is thus a shape."""
+
+    answering: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class AskPolicy(Effect[Verdict]):
+    """Decide. Raises PolicyUnavailable where no usable verdict comes in time."""
+
+    input: PolicyInput
+
+
+@dataclass(frozen=True, slots=True)
+class Record(Effect[None]):
+    """Put the intent on record. Raises AuditUnavailable where that can't be done."""
+
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCredential(Effect[Secret]):
+    """Unseal a credential of the snapshot the exchange began with. Raises GateUnavailable where it can't be."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Effect[None]):
+    """Answer the message in hand for the last time; nothing more is wanted of this exchange."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Emit(Effect[None]):
+    """Put the exchange's row on record. Never raises: the spool keeps what it can't write yet."""
+
+    row: AuditRow
+
+
+@dataclass(frozen=True, slots=True)
+class Clock(Effect[int]):
+    """Monotonic nanoseconds now, for durations inside the gate."""
+
+
+AnyEffect = Effect[Any]

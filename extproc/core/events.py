@@ -1,0 +1,74 @@
+"""What reaches an exchange. Times and ids come in with the events; the core has no clock and no dice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Headers = tuple[tuple[str, str], ...]
+"""Names are lower case, as HTTP/2 and Envoy have them; pseudo-headers (`:path` …) are among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """The request's head. `id` and `decision_id` are fresh UUIDv7s; `time` is Unix ns, `at` monotonic ns."""
+
+    id: str
+    decision_id: str
+    time: int
+    at: int
+    headers: Headers
+    end: bool
+    source_address: str
+    envoy_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestBody:
+    """The whole request body (Envoy buffers it)."""
+
+    at: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    """The answer's head. `local`: Envoy itself answers, for `details`; else it is the provider's."""
+
+    at: int
+    status: int
+    headers: Headers
+    end: bool
+    details: str = "via_upstream"
+    flags: int = 0
+
+    @property
+    def local(self) -> bool:
+        """Envoy made this answer: the provider could not be reached, broke off, or a limit was hit."""
+        return self.details != "via_upstream"
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseBody:
+    """The answer's body: whole when buffered, a piece when streamed. `end`: nothing follows."""
+
+    at: int
+    data: bytes
+    end: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseTrailers:
+    """The answer ended in trailers; they are dropped."""
+
+    at: int
+
+
+Event = RequestHead | RequestBody | ResponseHead | ResponseBody | ResponseTrailers
+
+
+class Gone(Exception):  # noqa: N818 - an event of the conversation, not an error of ours
+    """The stream ended before the last expected message: app or provider went away, or we drain."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__("the exchange's stream ended early")
+        self.at = at
