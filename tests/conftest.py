@@ -1,0 +1,43 @@
+"""What every test may ask for: the real programs, and the folders of the project."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def need(program: str) -> Path:
+    """Path of a real program, from .tools/bin or PATH; where it is missing the test is skipped, or fails in CI."""
+    found = shutil.which(program, path=f"{ROOT / '.tools' / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}")
+    if found:
+        return Path(found)
+    line = f"{program} is not on this machine: install it, or put it into .tools/bin"
+    if os.environ.get("PORTCULLIS_REQUIRE_ALL") == "1":
+        pytest.fail(line)
+    pytest.skip(line)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def opa() -> Path:
+    """The real OPA."""
+    return need("opa")
+
+
+@pytest.fixture(scope="session")
+def pii_data() -> Path:
+    """Folder of third-party samples of personal data, named by PORTCULLIS_PII_DATA."""
+    folder = os.environ.get("PORTCULLIS_PII_DATA")
+    if not folder:
+        pytest.skip("PORTCULLIS_PII_DATA names no folder of samples")
+    return Path(folder)
