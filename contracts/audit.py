@@ -26,9 +26,12 @@ def _column(ch: str, doc: str, default: Any = "", *, unit: str = "", example: st
     return field(default=default, metadata=meta)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class AuditRow:
-    """One exchange. Times are nanoseconds of the Unix epoch, durations microseconds, money nano-dollars."""
+    """One exchange. Times are nanoseconds of the Unix epoch, durations microseconds, money nano-dollars.
+
+    Not frozen: it is filled in while the exchange goes on, and written once as intent and once at the end.
+    """
 
     id: str = _column("UUID", "the exchange, as told to the app in x-portcullis-request-id", example="0199f3b2-7c1e-7a51-9d0b-0f4e5a6b7c8d", ocsf="metadata.uid")
     time: int = _column("DateTime64(9, 'UTC')", "when the gate got the request's head", 0, unit="ns", example="2026-11-24 09:51:31.000000000", ocsf="time")
@@ -119,8 +122,6 @@ class Intent:
     If no row with this id ever follows, the exchange crashed and the intent becomes its row.
     """
 
-    id: str
-    time: int
     row: AuditRow
 
 

@@ -38,19 +38,25 @@ class PassHead:
 
 @dataclass(frozen=True, slots=True)
 class OpenRoute:
-    """Go on after the request body: new body (None: as it was), the credential, and the metadata that opens the route."""
+    """Go on after the request body: new body (None: as it was), the credential, and the metadata that opens the route.
+
+    The credential goes into `header`, after `prefix` (`authorization`, `Bearer `).
+    """
 
     provider: str
     route: str
+    header: str
+    prefix: str
     secret: Secret = field(repr=False)
     body: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PassBody:
-    """Go on after a piece of the answer: new bytes (None: as they were)."""
+    """Go on after a piece of the answer: new bytes (None: as they were). Headers count only where it was buffered."""
 
     body: bytes | None = None
+    set_headers: Headers = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +124,13 @@ class Emit(Effect[None]):
 @dataclass(frozen=True, slots=True)
 class Clock(Effect[int]):
     """Monotonic nanoseconds now, for durations inside the gate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Complain(Effect[None]):
+    """Tell the operator of a fault in the gate itself: the exception's type and place, never its text."""
+
+    fault: BaseException
 
 
 AnyEffect = Effect[Any]
