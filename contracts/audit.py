@@ -15,6 +15,23 @@ OUTCOMES: Final = ("served", "refused", "failed", "aborted", "crashed")
 """served: the app got the provider's whole answer. refused: the gate said no, nothing was sent on or the
 answer was withheld. failed: the provider did. aborted: the app went away. crashed: a part of the gate died."""
 
+TERMINATIONS: Final[Mapping[str, str]] = {
+    "complete": "the app got the provider's whole answer",
+    "refused": "the gate answered instead of the provider: error_code says why",
+    "client_gone": "the app closed its connection before the end",
+    "upstream_unreachable": "no connection to the provider could be made",
+    "upstream_reset": "the provider broke off before the end of its answer",
+    "upstream_timeout": "the provider did not answer, or went on answering, in time",
+    "upstream_garbage": "the provider's answer is not what its dialect says",
+    "upstream_status": "the provider answered with an error status of its own",
+    "cut": "the gate ended an answer that had already begun: a block, a limit, or its own failure",
+    "truncated": "the answer ended early and cleanly: a stream without its last event",
+    "gate_died": "a part of the gate died or stalled, and Envoy ended the exchange; the provider was not asked, or its answer withheld",
+    "crashed": "extproc died with the exchange under way: the row is what was known before the credential was used",
+    "unknown": "Envoy's log line names an end that this version has no name for",
+}
+"""What ended an exchange → what that means. The vocabulary of both witnesses."""
+
 LOW: Final = "LowCardinality(String)"
 COUNTS: Final = "Map(LowCardinality(String), UInt32)"
 
@@ -67,7 +84,7 @@ class AuditRow:
     # what became of it
     status: int = _column("UInt16", "HTTP status the app got, 0 if none", 0, example="200", otel="http.response.status_code", ocsf="http_response.code")
     outcome: str = _column(LOW, "served, refused, failed, aborted or crashed", example="served", ocsf="status")
-    termination: str = _column(LOW, "what ended the exchange", example="complete", ocsf="status_detail")
+    termination: str = _column(LOW, "what ended the exchange, one of the terminations below", example="complete", ocsf="status_detail")
     error_code: str = _column(LOW, "the refusal's code, empty when served", example="not_allowed", otel="error.type", ocsf="api.response.error")
     finish_reason: str = _column(LOW, "the provider's finish reasons, comma-separated", example="stop", otel="gen_ai.response.finish_reasons")
     provider_status: int = _column("UInt16", "HTTP status the provider gave, 0 if it gave none", 0, example="200")
