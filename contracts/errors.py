@@ -83,9 +83,18 @@ class RequestTooLarge(Refused):
 
 
 class UpstreamError(Refused):
-    """The provider could not be reached, broke off, or answered what can't be read."""
+    """The provider could not be reached, broke off, refused, or answered what can't be read.
+
+    `termination` is the row's word for which of these it was. `provider` is the provider's own status and
+    error body, redacted, where it gave one.
+    """
 
     code, status = "upstream_error", 502
+
+    def __init__(self, message: str, *, termination: str = "upstream_status", provider: tuple[int, bytes] | None = None) -> None:
+        super().__init__(message)
+        self.termination = termination
+        self.provider = provider
 
 
 class UpstreamTimeout(Refused):

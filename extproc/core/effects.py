@@ -73,7 +73,12 @@ class Refusal:
     body: bytes
 
 
-Reply = PassHead | OpenRoute | PassBody | PassTrailers | Refusal
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """End the exchange with an error after the answer's head has left: Envoy resets the app's and the provider's side."""
+
+
+Reply = PassHead | OpenRoute | PassBody | PassTrailers | Refusal | Cut
 
 
 # ── effects ────────────────────────────────────────────────────────────────────

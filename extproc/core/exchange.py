@@ -1,0 +1,242 @@
+"""The story of one request, from its head to its row.
+
+`exchange` is stepped by the driver, never scheduled: it awaits only effects (effects.py). Whatever
+ends it (an answer, a refusal, the app going away, a bug), its row is emitted exactly once.
+
+One rule bears all others: a request leaves for a provider only by `OpenRoute`, which comes after the
+verdict, the redaction and the intent record. Envoy routes to no provider without it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from contracts.audit import Intent
+from contracts.errors import (
+    GateUnavailable,
+    InvalidApiKey,
+    InvalidRequest,
+    NotAllowed,
+    PolicyUnavailable,
+    Refused,
+    UnknownRoute,
+)
+from contracts.policy import PolicyInput, Principal, Verdict
+from contracts.settings import Limits
+from contracts.snapshot import DEFAULT_PROFILE, EnvironmentRecord, KeyRecord, ModelRecord, ProfileRecord, Snapshot
+from custody import virtual_key
+from custody.secret import Secret
+from extproc.core import body, dialects, headers, prompt, refusals, relay
+from extproc.core.dialects import Call, Route
+from extproc.core.effects import (
+    Answer,
+    AskPolicy,
+    Clock,
+    Complain,
+    Emit,
+    OpenCredential,
+    OpenRoute,
+    PassHead,
+    Record,
+)
+from extproc.core.events import Gone, RequestBody, RequestHead, ResponseHead
+from extproc.core.trail import Trail
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What an exchange begins with and keeps: the snapshot of that moment, the pepper, limits and names."""
+
+    snapshot: Snapshot
+    limits: Limits
+    plane: str
+    version: str
+    pepper: Secret | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, and what applies to them."""
+
+    key: KeyRecord
+    environment: EnvironmentRecord
+    profile: ProfileRecord
+    user: str
+
+
+async def exchange(world: World, head: RequestHead) -> None:
+    """One request and its answer, start to end."""
+    trail = Trail.start(head, world.snapshot, world.plane, world.version)
+    route: Route | None = None
+    try:
+        route = declared(head)
+        asker = known(world, head)
+        trail.asked_by(asker.key)
+        trail.row.user = asker.user
+        trail.row.zero_data_retention = asker.environment.zero_data_retention
+        trail.row.metadata = metadata(head)
+        raw = await request_body(trail, head)
+        document, call = understood(route, raw, world.limits)
+        trail.asks(call, len(raw))
+        model = target(world.snapshot, call)
+        trail.goes_to(route, model)
+        found = prompt.find(document, route.dialect)
+        trail.row.findings_prompt = found.counts
+        verdict = trail.judged(await decided(trail, policy_input(world, head, route, call, model, asker, found, len(raw))))
+        permitted(verdict)
+        clean = prompt.apply(document, found, verdict.actions.prompt, model=model.upstream if model.upstream != call.model else None)
+        trail.row.redacted_prompt, trail.row.actions = clean.places, clean.actions
+        await Record(Intent(id=head.id, row=trail.row))
+        secret = await OpenCredential(model.credential)
+        answer = await sent_on(trail, route, model, clean.body, secret)
+        await relay.answer(trail, route, model, verdict, world.limits, answer, secret)
+    except Refused as refused:
+        trail.refused(refused)
+        await Answer(refusals.reply(route, refused, trail.row))
+    except Gone:
+        # The access log's flags tell an app that left from a provider that broke off; ingest joins them.
+        trail.ended(0, "aborted", "gone")
+    except Exception as fault:  # noqa: BLE001 - whatever broke, the request stops here and its row is written
+        await Complain(fault)
+        why = GateUnavailable(BROKE)
+        trail.refused(why)
+        await Answer(refusals.reply(route, why, trail.row))
+    finally:
+        await Emit(trail.closed(await Clock()))
+
+
+BROKE: Final = "The gate could not handle this request. It was not sent on. Tell whoever runs the gate, with this request id."
+
+
+# ── the stages, in order ──────────────────────────────────────────────────────
+
+
+def declared(head: RequestHead) -> Route:
+    """The declared route of this method and path; everything else does not exist."""
+    path, query, _rest = headers.first(head.headers, ":path").partition("?")
+    route = dialects.of(headers.first(head.headers, ":method"), path)
+    if route is None:
+        raise UnknownRoute("This gate serves no such path. Served are: " + dialects.SERVED + ".")
+    if query:
+        raise InvalidRequest("This path takes no query parameters: they are not forwarded. Remove the part after '?'.")
+    return route
+
+
+def known(world: World, head: RequestHead) -> Asker:
+    """Who asks. One refusal for every way a key can be wrong, and the same work for all of them."""
+    presented = virtual_key.parse(headers.bearer(head.headers) or "")
+    if presented is None or world.pepper is None:
+        raise InvalidApiKey
+    key = world.snapshot.keys.get(presented.public_id)
+    right = virtual_key.matches(world.pepper, presented, key.secret_hash if key else None)
+    if key is None or not right or (key.expires is not None and key.expires * 1_000_000_000 <= head.time):
+        raise InvalidApiKey
+    user = headers.first(head.headers, headers.USER)
+    if user and not key.may_set_user:
+        raise NotAllowed(f"This key may not name an end user: remove the {headers.USER} header.", reasons=("user_not_allowed",))
+    return Asker(
+        key,
+        world.snapshot.environments.get(key.environment, EnvironmentRecord(key.environment)),
+        world.snapshot.profiles.get(key.profile, DEFAULT_PROFILE),
+        user,
+    )
+
+
+def metadata(head: RequestHead) -> dict[str, str]:
+    """The app's own labels."""
+    try:
+        return headers.metadata(head.headers)
+    except body.Malformed as why:
+        raise InvalidRequest(f"{headers.METADATA}: {why}") from None
+
+
+async def request_body(trail: Trail, head: RequestHead) -> bytes:
+    """The whole body. Only headers of the allow-list go on; the app's key is not among them."""
+    if head.end:
+        raise InvalidRequest("The request has no body.")
+    if not headers.is_json(head.headers):
+        raise InvalidRequest("Send the body as uncompressed application/json.")
+    event = await trail.says(PassHead(remove_headers=headers.strip(head.headers)))
+    if isinstance(event, ResponseHead):
+        raise refusals.by_envoy(event)
+    if not isinstance(event, RequestBody):
+        raise TypeError("Envoy sent no request body after the head")
+    return event.data
+
+
+def understood(route: Route, raw: bytes, limits: Limits) -> tuple[body.Document, Call]:
+    """The body as a call of its dialect."""
+    try:
+        document = body.read(raw, max_depth=limits.json_depth)
+        return document, route.dialect.call(document)
+    except body.Malformed as why:
+        raise InvalidRequest(f"The body can't be read: {why}") from None
+
+
+def target(snapshot: Snapshot, call: Call) -> ModelRecord:
+    """Where the model asked for goes. An undeclared one is refused like one that the key may not use."""
+    model = snapshot.models.get(call.model)
+    if model is None:
+        raise NotAllowed(NO_SUCH_MODEL, reasons=("model_not_allowed",))
+    return model
+
+
+NO_SUCH_MODEL: Final = "This key may not use that model. Ask whoever runs this gate which models it may use."
+
+
+def policy_input(
+    world: World, head: RequestHead, route: Route, call: Call, model: ModelRecord, asker: Asker, found: prompt.Found, size: int
+) -> PolicyInput:
+    """What the rules get to know: who, what, where from and how much; no text."""
+    key, profile = asker.key, asker.profile
+    return PolicyInput(
+        principal=Principal(world.snapshot.organisation, key.team, key.project, key.environment, key.id, key.name, asker.user),
+        route=route.name,
+        dialect=route.dialect.name,
+        model=model.name,
+        provider=model.provider,
+        upstream_model=model.upstream,
+        stream=call.stream,
+        source_address=head.source_address,
+        time_ns=head.time,
+        request_bytes=size,
+        max_tokens=call.max_tokens,
+        findings_prompt=found.counts,
+        key_models=key.models,
+        key_routes=key.routes,
+        profile_prompt=profile.prompt,
+        profile_answer=profile.answer,
+        profile_unscanned=profile.unscanned,
+        zero_data_retention=asker.environment.zero_data_retention,
+    )
+
+
+async def decided(trail: Trail, question: PolicyInput) -> Verdict:
+    """The verdict on this request, made afresh."""
+    asked = await Clock()
+    verdict = await AskPolicy(question)
+    trail.row.policy_us = (await Clock() - asked) // 1000
+    if verdict.upstream not in (None, (question.provider, question.upstream_model)):
+        raise PolicyUnavailable("A rule chose another target, which this version can't follow. Tell whoever runs the gate.")
+    return verdict
+
+
+def permitted(verdict: Verdict) -> None:
+    """Stop here unless the rules allow it."""
+    if not verdict.allow:
+        said_why = "; ".join(reason.message for reason in verdict.reasons) or "No rule allows this request."
+        raise NotAllowed(said_why, reasons=tuple(reason.code for reason in verdict.reasons))
+
+
+async def sent_on(trail: Trail, route: Route, model: ModelRecord, clean: bytes | None, secret: Secret) -> ResponseHead:
+    """Open the route to the provider, and wait for the head of its answer."""
+    name, prefix = route.dialect.credential_header
+    trail.sent_on = await Clock()
+    event = await trail.says(OpenRoute(model.provider, route.name, name, prefix, secret, clean))
+    if not isinstance(event, ResponseHead):
+        raise TypeError("Envoy sent something else than a response head")
+    if event.local:
+        raise refusals.by_envoy(event)
+    trail.answered(event)
+    return event

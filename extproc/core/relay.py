@@ -1,0 +1,161 @@
+"""The answer's way back: read as it comes, redacted by the verdict's table, counted, handed on.
+
+An answer that can't be read is never passed on. A provider's own error is: 4xx as it is, 5xx (and
+401 and 403, which are about the gate's credential, not about the app) as 502, each redacted like
+any answer and with the credential's text removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from contracts.errors import GuardrailBlocked, UpstreamError
+from contracts.policy import Verdict
+from contracts.settings import Limits
+from contracts.snapshot import ModelRecord
+from custody.scrub import scrub
+from custody.secret import Secret
+from extproc.core import headers, refusals
+from extproc.core.answer import Blocked, BufferedAnswer, StreamedAnswer, Unreadable, buffered
+from extproc.core.dialects import Route
+from extproc.core.effects import Answer, Cut, PassBody, PassHead, PassTrailers, Reply
+from extproc.core.events import Event, ResponseBody, ResponseHead, ResponseTrailers
+from extproc.core.trail import Trail
+from extproc.redact.actions import blocked_message, strongest
+
+OK: Final = 200
+OUR_FAULT: Final = (401, 403)
+SERVER_ERROR: Final = 500
+REDIRECT: Final = range(300, 400)
+COMPRESSED: Final = "The provider sent a compressed answer though none was asked for; it was not read and not passed on."
+
+
+async def answer(
+    trail: Trail, route: Route, model: ModelRecord, verdict: Verdict, limits: Limits, head: ResponseHead, secret: Secret
+) -> None:
+    """Hand the provider's answer to the app."""
+    if headers.encoded(head.headers):
+        raise UpstreamError(COMPRESSED, termination="upstream_garbage")
+    if head.status == OK and headers.is_event_stream(head.headers):
+        await streamed(trail, route, model, verdict, head)
+    else:
+        await whole(trail, route, model, verdict, limits, head, secret)
+
+
+def pass_head(trail: Trail, head: ResponseHead, *, streamed: bool) -> PassHead:
+    """Headers of the allow-list, and those that name the exchange."""
+    return PassHead(set_headers=refusals.told(trail.row), remove_headers=headers.answer_removals(head.headers), streamed=streamed)
+
+
+# ── one body ──────────────────────────────────────────────────────────────────
+
+
+async def whole(
+    trail: Trail, route: Route, model: ModelRecord, verdict: Verdict, limits: Limits, head: ResponseHead, secret: Secret
+) -> None:
+    """An answer in one piece: redacted, priced, and only then shown."""
+    event: Event | None = None if head.end else await trail.says(pass_head(trail, head, streamed=False))
+    raw = event.data if isinstance(event, ResponseBody) else b""
+    if event:
+        trail.first_bytes(event.at)
+    scrubbed = scrub(raw, secret)
+    try:
+        read = buffered(route, scrubbed, verdict.actions.answer, limits.json_depth, ok=head.status == OK)
+    except Unreadable as why:
+        message = f"The provider answered {head.status} with what is no answer of its dialect ({why}). It was not passed on."
+        raise UpstreamError(message, termination="upstream_garbage") from None
+    note(trail, verdict, read)
+    if read.blocked:
+        trail.used(read.usage, model, read.text_bytes_out)
+        raise GuardrailBlocked(blocked_message("answer", read.blocked), reasons=tuple(sorted(read.blocked)))
+    if head.status >= SERVER_ERROR or head.status in OUR_FAULT or head.status in REDIRECT:
+        raise UpstreamError(f"The provider answered {head.status}.", provider=(head.status, read.body or scrubbed))
+    out = read.body if read.body is not None else scrubbed
+    if head.status == OK:
+        trail.used(read.usage, model, read.text_bytes_out)
+        trail.ended(head.status, "served", "complete")
+    else:
+        trail.ended(head.status, "failed", "upstream_status", UpstreamError.code)
+    trail.row.response_bytes = len(out)
+    body = PassBody(None if out == raw else out, cost(trail))
+    await last(trail, body, event)
+
+
+def cost(trail: Trail) -> tuple[tuple[str, str], ...]:
+    """The header that tells a unary answer's cost."""
+    return ((headers.COST, trail.cost_usd),) if trail.cost_usd is not None else ()
+
+
+async def last(trail: Trail, reply: Reply, event: Event | None) -> None:
+    """The last answer of a whole body; trailers may follow it."""
+    if isinstance(event, ResponseBody) and not event.end:
+        after = await trail.says(reply)
+        await Answer(PassTrailers() if isinstance(after, ResponseTrailers) else PassBody(b""))
+    else:
+        await Answer(reply)
+
+
+# ── an event stream ───────────────────────────────────────────────────────────
+
+
+async def streamed(trail: Trail, route: Route, model: ModelRecord, verdict: Verdict, head: ResponseHead) -> None:
+    """An answer in events: each leaves as soon as its text is decided."""
+    stream = StreamedAnswer(route, verdict.actions.answer)
+    event = await trail.says(pass_head(trail, head, streamed=True))
+    try:
+        while isinstance(event, ResponseBody):
+            trail.first_bytes(event.at)
+            out = stream.feed(event.data) + (stream.finish() if event.end else b"")
+            trail.row.response_bytes += len(out)
+            piece = PassBody(None if out == event.data else out)
+            if event.end:
+                closed(trail, stream)
+                await Answer(piece)
+                return
+            event = await trail.says(piece)
+        stream.finish()  # trailers: no body can follow them, so bytes that never became an event are dropped
+        closed(trail, stream)
+        await Answer(PassTrailers())
+    except Blocked as why:
+        await cut(trail, route, event, GuardrailBlocked(blocked_message("answer", why.kinds), reasons=tuple(sorted(why.kinds))))
+    except Unreadable as why:
+        message = f"The provider's stream can't be read ({why}). The rest was not passed on."
+        await cut(trail, route, event, UpstreamError(message, termination="upstream_garbage"))
+    finally:
+        note(trail, verdict, stream)
+        trail.row.chunks = stream.chunks
+        trail.used(stream.usage, model, stream.text_bytes_out)
+
+
+def closed(trail: Trail, stream: StreamedAnswer) -> None:
+    """The stream came to an end: complete if it said so itself."""
+    if stream.done:
+        trail.ended(OK, "served", "complete")
+    else:
+        trail.ended(OK, "failed", "truncated", UpstreamError.code)
+
+
+async def cut(trail: Trail, route: Route, event: Event, why: GuardrailBlocked | UpstreamError) -> None:
+    """End a stream whose head has already left: one event that the app's SDK raises as its own error, then nothing."""
+    trail.refused(why, status=OK)
+    last_words = route.dialect.stream_refusal(why, trail.row.id)
+    trail.row.response_bytes += len(last_words)
+    if isinstance(event, ResponseBody) and not event.end:
+        await trail.says(PassBody(last_words))
+        await Answer(Cut())
+    else:
+        await Answer(PassBody(last_words))
+
+
+def note(trail: Trail, verdict: Verdict, seen: BufferedAnswer | StreamedAnswer) -> None:
+    """Keep what the answer said of itself."""
+    row, table = trail.row, verdict.actions.answer
+    row.findings_answer, row.redacted_answer = dict(seen.findings), seen.redacted
+    row.actions = {**row.actions, **_done(seen.findings, table)}
+    row.model_served, row.provider_request_id = seen.model, seen.id
+    row.finish_reason = ",".join(seen.finish_reasons)
+
+
+def _done(findings: Mapping[str, int], table: Mapping[str, str]) -> dict[str, str]:
+    return {f"answer.{kind}": strongest(table, kind) for kind in findings}

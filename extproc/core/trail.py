@@ -1,0 +1,153 @@
+"""What is known of an exchange so far: the row under construction, and the clock of our own share.
+
+The story in exchange.py says what happened; the trail keeps it. Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from contracts.audit import AuditRow
+from contracts.errors import Refused, UpstreamError, UpstreamTimeout
+from contracts.policy import Verdict
+from contracts.snapshot import KeyRecord, ModelRecord, Snapshot
+from contracts.usage import Usage, usd
+from extproc.core import headers
+from extproc.core.dialects import Call, Route
+from extproc.core.effects import Clock, Next, Reply
+from extproc.core.events import Event, RequestHead, ResponseHead
+
+_MODEL_NAME: Final = re.compile(r"[\w.:/@+-]{1,96}", re.ASCII)
+"""A model name as asked for is the caller's text: only what looks like one gets into the row."""
+
+_AGENT_LENGTH: Final = 200
+
+
+@dataclass(slots=True)
+class Trail:
+    """The row being written, and how long the gate itself has been at work."""
+
+    row: AuditRow
+    began: int
+    entered: int
+    sent_on: int = 0
+    spent: int = 0
+
+    @classmethod
+    def start(cls, head: RequestHead, snapshot: Snapshot, plane: str, version: str) -> Trail:
+        """A trail that knows the head."""
+        trace_id, span_id = headers.traceparent(head.headers)
+        return cls(
+            AuditRow(
+                id=head.id,
+                time=head.time,
+                decision_id=head.decision_id,
+                envoy_id=head.envoy_id,
+                snapshot_revision=snapshot.revision,
+                organisation=snapshot.organisation,
+                client_address=head.source_address,
+                method=headers.first(head.headers, ":method"),
+                path=headers.first(head.headers, ":path").partition("?")[0],
+                user_agent=headers.first(head.headers, "user-agent")[:_AGENT_LENGTH],
+                trace_id=trace_id,
+                span_id=span_id,
+                plane=plane,
+                gateway_version=version,
+            ),
+            began=head.at,
+            entered=head.at,
+        )
+
+    # ── our own time ──────────────────────────────────────────────────────────
+
+    async def says(self, reply: Reply) -> Event:
+        """Answer the message in hand and wait for the next; meanwhile the gate's own clock stands still."""
+        self.spent += await Clock() - self.entered
+        event = await Next(reply)
+        self.entered = event.at
+        return event
+
+    # ── who and what ──────────────────────────────────────────────────────────
+
+    def asked_by(self, key: KeyRecord) -> None:
+        """The virtual key is known."""
+        row = self.row
+        row.key_id, row.key_name, row.team, row.project = key.id, key.name, key.team, key.project
+        row.environment, row.profile = key.environment, key.profile
+
+    def asks(self, call: Call, size: int) -> None:
+        """The body is read."""
+        row = self.row
+        row.model_asked = call.model if _MODEL_NAME.fullmatch(call.model) else "(unreadable)"
+        row.stream, row.max_tokens, row.choices = call.stream, call.max_tokens or 0, call.choices
+        row.messages, row.tools, row.request_bytes = call.messages, call.tools, size
+
+    def goes_to(self, route: Route, model: ModelRecord) -> None:
+        """The target is known."""
+        row = self.row
+        row.route, row.dialect = route.name, route.dialect.name
+        row.provider, row.credential = model.provider, model.credential
+
+    def judged(self, verdict: Verdict) -> Verdict:
+        """The verdict is in."""
+        row = self.row
+        row.allow, row.policy_revision = verdict.allow, verdict.revision
+        row.reasons = tuple(reason.code for reason in verdict.reasons)
+        row.warnings = tuple(warning.code for warning in verdict.warnings)
+        return verdict
+
+    # ── what became of it ─────────────────────────────────────────────────────
+
+    def answered(self, head: ResponseHead) -> None:
+        """The provider's head is here."""
+        self.row.provider_status = head.status
+        self.row.upstream_us = (head.at - self.sent_on) // 1000
+
+    def first_bytes(self, at: int) -> None:
+        """The first piece of the answer's body is here."""
+        if not self.row.first_token_us:
+            self.row.first_token_us = (at - self.began) // 1000
+
+    def used(self, usage: Usage | None, model: ModelRecord, text_bytes: int) -> None:
+        """Tokens and their cost: as the provider counts, else an estimate of what flowed, marked as one."""
+        row = self.row
+        row.usage_source = "provider" if usage else "estimated"
+        known = usage or Usage(input=_tokens(row.request_bytes), output=_tokens(text_bytes))
+        row.input_tokens, row.output_tokens = known.input, known.output
+        row.cache_read_tokens, row.cache_write_tokens, row.reasoning_tokens = known.cache_read, known.cache_write, known.reasoning
+        if model.price:
+            row.cost_nanousd, row.price_version = model.price.cost(known), model.price.version
+
+    @property
+    def cost_usd(self) -> str | None:
+        """Cost in dollars, for the app; None where no price is known."""
+        return usd(self.row.cost_nanousd) if self.row.price_version else None
+
+    def ended(self, status: int, outcome: str, termination: str, error_code: str = "") -> None:
+        """The exchange is over, and this is how. What was said first stands: a cut stream's reset is no news."""
+        if not self.row.outcome:
+            self.row.status, self.row.outcome, self.row.termination, self.row.error_code = status, outcome, termination, error_code
+
+    def refused(self, why: Refused, *, status: int | None = None) -> None:
+        """The exchange is over by a refusal; a provider's failure is told apart from ours.
+
+        `status` is what the app got, where the answer's head had left before the refusal.
+        """
+        upstream = isinstance(why, UpstreamError | UpstreamTimeout)
+        cut = status is not None
+        termination = why.termination if isinstance(why, UpstreamError) else why.code if upstream else "cut" if cut else "refused"
+        self.ended(status or why.status, "failed" if upstream else "refused", termination, why.code)
+        self.row.reasons = self.row.reasons or why.reasons
+
+    def closed(self, now: int) -> AuditRow:
+        """The finished row."""
+        self.row.gate_us = (self.spent + now - self.entered) // 1000
+        self.row.total_us = (now - self.began) // 1000
+        return self.row
+
+
+def _tokens(size: int) -> int:
+    """Tokens in so many bytes of text, at the four bytes a token that vendors give as a rule of thumb for English."""
+    return -(-size // 4)
