@@ -1,0 +1,1 @@
+"""The control plane: what is governed, and the configuration of the parts that govern."""

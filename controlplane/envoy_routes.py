@@ -1,0 +1,107 @@
+"""Routes: a provider is reached only where extproc's metadata names it; every other road ends here.
+
+A client can't forge dynamic metadata, and extproc sets it only in its answer to the body, after the verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol
+
+from envoy_data_plane.envoy.config.route.v3 import (
+    DirectResponseAction,
+    HeaderMatcher,
+    RetryPolicy,
+    Route,
+    RouteAction,
+    RouteConfiguration,
+    RouteMatch,
+    VirtualHost,
+)
+from envoy_data_plane.envoy.type.matcher.v3 import MetadataMatcher, MetadataMatcherPathSegment, StringMatcher, ValueMatcher
+
+from contracts.snapshot import ProviderRecord
+from controlplane.envoy_clusters import cluster_name, target_of
+from controlplane.envoy_edge import Edge
+from controlplane.envoy_processor import NAMESPACE
+from controlplane.envoy_text import seconds
+
+NAME: Final = "gateway"
+
+INTERNAL: Final = (
+    "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-request-id",
+    "x-envoy-external-address", "x-envoy-internal", "x-envoy-original-path", "x-envoy-expected-rq-timeout-ms",
+    "x-portcullis-user", "x-portcullis-metadata",
+)  # fmt: skip
+"""Never for a provider; extproc's allow-list drops them too, this holds should it forget."""
+
+
+class Declared(Protocol):
+    """A route the gate knows: `upstream_path` follows the provider's base path."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - the attribute's name says it
+    @property
+    def dialect(self) -> str: ...  # noqa: D102
+    @property
+    def method(self) -> str: ...  # noqa: D102
+    @property
+    def path(self) -> str: ...  # noqa: D102
+    @property
+    def upstream_path(self) -> str: ...  # noqa: D102
+
+
+def route_table(routes: Sequence[Declared], providers: Iterable[ProviderRecord], edge: Edge) -> RouteConfiguration:
+    """First the doors that metadata opens, then 503 for what was declared but not opened, then 404."""
+    doors = [_door(route, provider, edge) for route in routes for provider in providers if provider.dialect == route.dialect]
+    closed = [
+        Route(name=f"closed/{route.name}", match=_declared(route), direct_response=DirectResponseAction(status=503)) for route in routes
+    ]
+    unknown = Route(name="unknown", match=RouteMatch(prefix="/"), direct_response=DirectResponseAction(status=404))
+    host = VirtualHost(
+        name=NAME,
+        domains=["*"],
+        routes=[*doors, *closed, unknown],
+        request_body_buffer_limit=edge.request_bytes,
+        request_headers_to_remove=list(INTERNAL),
+    )
+    return RouteConfiguration(name=NAME, virtual_hosts=[host], validate_clusters=False)
+
+
+def _door(route: Declared, provider: ProviderRecord, edge: Edge) -> Route:
+    target = target_of(provider)
+    match = _declared(route)
+    if edge.processor is not None:
+        match.dynamic_metadata = [_named("provider", provider.name), _named("route", route.name)]
+    return Route(
+        name=f"{route.name}/{provider.name}",
+        match=match,
+        route=RouteAction(
+            cluster=cluster_name(provider.name),
+            host_rewrite_literal=target.authority,
+            path_rewrite=f"{target.path}{route.upstream_path}".replace("%", "%%"),
+            timeout=seconds(0),  # an answer may stream for as long as it moves
+            idle_timeout=seconds(edge.upstream_idle_s),
+            retry_policy=RetryPolicy(retry_on="connect-failure", num_retries=1),
+        ),
+    )
+
+
+def _declared(route: Declared) -> RouteMatch:
+    """Exact path and method. `:path` holds the query too, so a request with one is no declared route: nobody reads it."""
+    return RouteMatch(
+        path=route.path,
+        case_sensitive=True,
+        headers=[
+            HeaderMatcher(name=":method", string_match=StringMatcher(exact=route.method)),
+            HeaderMatcher(name=":path", string_match=StringMatcher(exact=route.path)),
+        ],
+    )
+
+
+def _named(key: str, value: str) -> MetadataMatcher:
+    return MetadataMatcher(
+        filter=NAMESPACE,
+        path=[MetadataMatcherPathSegment(key=key)],
+        value=ValueMatcher(string_match=StringMatcher(exact=value)),
+    )
