@@ -9,6 +9,7 @@ more records than a vault holds (2^32 under one key).
 from __future__ import annotations
 
 import base64
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -56,15 +57,22 @@ class Keyring:
 
     def open(self, label: Label, sealed: str) -> Secret:
         """Unseal. Raises Unusable where the term is unknown or the record is not what `label` says."""
-        raw = base64.b64decode(sealed)
+        try:
+            raw = base64.b64decode(sealed, validate=True)
+        except ValueError:
+            raise Unusable(f"{label.kind} '{label.id}' can't be unsealed: it is no sealed record") from None
         term = int.from_bytes(raw[:_TERM_BYTES], "big")
         if term not in self.terms:
             raise Unusable(f"{label.kind} '{label.id}' is sealed under key term {term}, which this vault lacks")
         nonce, body = raw[_TERM_BYTES : _TERM_BYTES + NONCE_BYTES], raw[_TERM_BYTES + NONCE_BYTES :]
         try:
             return Secret(self._cipher(term).decrypt(nonce, body, label.associated()))
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: the record is cut short
             raise Unusable(f"{label.kind} '{label.id}' can't be unsealed: another vault's key, or an altered record") from None
+
+    def holds(self, label: Label, sealed: str, secret: Secret) -> bool:
+        """Whether the sealed record holds just this secret; compared in constant time."""
+        return hmac.compare_digest(self.open(label, sealed).reveal(REVEAL), secret.reveal(REVEAL))
 
     def _cipher(self, term: int) -> AESGCM:
         return AESGCM(self.terms[term].reveal(REVEAL))

@@ -53,6 +53,21 @@ def mint(entropy: bytes) -> Minted:
     return Minted(public_id, Secret(f"{stem}_{_checksum(stem)}".encode()), Secret(secret.encode()))
 
 
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A fresh key on its way to the one person who asked for it. Only `public_id` and `secret_hash` are kept."""
+
+    public_id: str
+    secret_hash: str
+    shown: str = field(repr=False)
+
+
+def issue(pepper: Secret, entropy: bytes) -> Issued:
+    """Mint a key to be shown once. This is the one place where a virtual key becomes plain text."""
+    minted = mint(entropy)
+    return Issued(minted.public_id, keyed_hash(pepper, minted.public_id, minted.secret), minted.text.reveal(REVEAL).decode())
+
+
 def parse(text: str) -> Presented | None:
     """Read a key; None where its form or checksum is wrong."""
     match = _FORM.fullmatch(text)

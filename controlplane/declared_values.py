@@ -1,0 +1,152 @@
+"""Single values of the declarative file: each reader takes the text as written, and raises ValueError with what to do."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+DIALECTS: Final = ("openai", "anthropic")
+PARSED_DIALECTS: Final = ("openai",)
+"""Dialects that this version can read; a model of another can't be governed, so it is refused."""
+
+ROUTES: Final = ("chat",)
+LATER_ROUTES: Final = ("embeddings", "messages", "responses")
+
+KINDS: Final = ("CREDIT_CARD", "EMAIL_ADDRESS")
+ACTIONS: Final = ("allow", "alert", "redact", "block")
+LATER_ACTIONS: Final = ("mask", "hash", "tokenize")
+UNSCANNED_ACTIONS: Final = ("allow", "alert", "block")
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
+_MODEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}", re.ASCII)
+_PATTERN: Final = re.compile(r"[A-Za-z0-9*][A-Za-z0-9._:/@+*-]{0,199}", re.ASCII)
+_HOST: Final = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*", re.ASCII)
+_PATH: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*", re.ASCII)
+_SECRET: Final = re.compile(r"[\x21-\x7e]{1,8192}")
+_FRACTION_DIGITS: Final = 9
+
+
+def name(text: str) -> str:
+    """A name that an operator chose: letters, digits, dot, dash, underscore."""
+    if not _NAME.fullmatch(text):
+        raise ValueError("a name starts with a letter or digit and has up to 63 of letters, digits, '.', '-' and '_'")
+    return text
+
+
+def model_name(text: str) -> str:
+    """A model's name; vendors use slashes and colons in theirs."""
+    if not _MODEL.fullmatch(text):
+        raise ValueError("a model's name starts with a letter or digit and has up to 200 of letters, digits and . _ : / @ + -")
+    return text
+
+
+def pattern(text: str) -> str:
+    """A model's name, or a glob in which `*` stands for any characters."""
+    if not _PATTERN.fullmatch(text):
+        raise ValueError("must be a model's name, or one in which '*' stands for any characters, such as \"gpt-4o*\"")
+    return text
+
+
+def matches(glob: str, model: str) -> bool:
+    """Whether a key's pattern covers a model: `*` stands for any characters, everything else for itself."""
+    return re.fullmatch(".*".join(map(re.escape, glob.split("*"))), model, re.DOTALL) is not None
+
+
+def url(text: str) -> str:
+    """A provider's address: scheme, host, port and path only, without a trailing slash."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError("is no URL") from None
+    if parts.scheme not in {"https", "http"} or not parts.hostname:
+        raise ValueError("must be an https:// URL, such as https://api.openai.com/v1")
+    if port == 0 or text != text.strip() or not text.isascii():
+        raise ValueError("is no URL")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("holds a user name or password; secrets go under credentials")
+    if parts.query or parts.fragment or "?" in text or "#" in text:
+        raise ValueError("must not have a query or fragment")
+    if not _host(parts) or not _PATH.fullmatch(parts.path.rstrip("/")) or {".", ".."} & set(parts.path.split("/")):
+        raise ValueError("has a host or path that can't be used as it stands")
+    return text.rstrip("/")
+
+
+def _host(parts: SplitResult) -> bool:
+    host = parts.hostname or ""
+    if ":" in host:
+        try:
+            ipaddress.IPv6Address(host)
+        except ValueError:
+            return False
+        return "%" not in host
+    return _HOST.fullmatch(host) is not None
+
+
+def plain(address: str) -> bool:
+    """Whether a URL is plain HTTP."""
+    return urlsplit(address).scheme == "http"
+
+
+def loopback(address: str) -> bool:
+    """Whether a URL names this machine itself."""
+    host = urlsplit(address).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def moment(text: str) -> int:
+    """Unix seconds of a date (its first moment in UTC), or of an RFC 3339 time with its zone."""
+    try:
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
+            return int(dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC).timestamp())
+        found = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("must be a date such as 2027-01-01, or a time such as 2027-01-01T08:00:00Z") from None
+    if found.tzinfo is None:
+        raise ValueError("has no time zone; end it with Z or an offset such as +02:00")
+    return int(found.timestamp())
+
+
+def dollars(text: str) -> Decimal:
+    """US dollars for a million tokens, exactly."""
+    try:
+        found = Decimal(text) if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,18})?", text, re.ASCII) else Decimal("NaN")
+    except InvalidOperation:
+        found = Decimal("NaN")
+    if not found.is_finite():
+        raise ValueError("must be US dollars for a million tokens, such as 0.15")
+    if -int(found.normalize().as_tuple().exponent) > _FRACTION_DIGITS:
+        raise ValueError("has more than nine decimals; money is counted in nano-dollars")
+    return found
+
+
+def action(text: str) -> str:
+    """What to do with a kind of personal data."""
+    if text in LATER_ACTIONS:
+        raise ValueError(f"the action '{text}' is not in this version; use redact, which removes more")
+    if text not in ACTIONS:
+        raise ValueError(f"unknown action; known are {', '.join(ACTIONS)}")
+    return text
+
+
+def unscanned(text: str) -> str:
+    """What to do with a part that can't be scanned: it can be let through or refused, but not redacted."""
+    if text not in UNSCANNED_ACTIONS:
+        raise ValueError(f"must be {', '.join(UNSCANNED_ACTIONS[:-1])} or {UNSCANNED_ACTIONS[-1]}: what can't be scanned can't be redacted")
+    return text
+
+
+def secret_text(text: str) -> str:
+    """A provider's secret that can stand in a header. The complaint never holds any of it."""
+    if not _SECRET.fullmatch(text):
+        raise ValueError("the secret is empty, or holds spaces, line breaks or characters that no header may carry")
+    return text
