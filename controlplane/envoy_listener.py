@@ -40,7 +40,7 @@ from controlplane.envoy_processor import processor_filter
 from controlplane.envoy_replies import local_replies
 from controlplane.envoy_routes import NAME
 from controlplane.envoy_text import packed, seconds
-from controlplane.envoy_witness import access_log
+from controlplane.envoy_witness import access_log, witness_filter
 
 STAT_PREFIX: Final = "gateway"
 REQUESTS_COUNTER: Final = f"http.{STAT_PREFIX}.downstream_rq_total"
@@ -77,7 +77,7 @@ def _connection(edge: Edge, routes: RouteConfiguration | None) -> HttpConnection
         stat_prefix=STAT_PREFIX,
         rds=Rds(route_config_name=NAME, config_source=watched(edge, "rds.yaml")) if routes is None else None,
         route_config=routes,
-        http_filters=[processor_filter(edge), router] if edge.processor else [router],
+        http_filters=[witness_filter(), *([processor_filter(edge)] if edge.processor else []), router],
         common_http_protocol_options=HttpProtocolOptions(
             idle_timeout=seconds(edge.stream_idle_s),
             headers_with_underscores_action=HttpProtocolOptionsHeadersWithUnderscoresAction.REJECT_REQUEST,

@@ -34,16 +34,21 @@ FORBIDDEN: Final = "^(?:host|transfer-encoding|connection|upgrade|x-envoy-.*)$"
 SEND, SKIP = ProcessingModeHeaderSendMode.SEND, ProcessingModeHeaderSendMode.SKIP
 
 
-def mode(answer: ProcessingModeBodySendMode) -> ProcessingMode:
-    """Every message is shown but request trailers, which never leave the edge."""
-    return ProcessingMode(
-        request_header_mode=SEND,
-        response_header_mode=SEND,
-        request_body_mode=ProcessingModeBodySendMode.BUFFERED,
-        response_body_mode=answer,
-        request_trailer_mode=SKIP,
-        response_trailer_mode=SEND,
-    )
+WHOLE: Final = ProcessingMode(
+    request_header_mode=SEND,
+    response_header_mode=SEND,
+    request_body_mode=ProcessingModeBodySendMode.BUFFERED,
+    response_body_mode=ProcessingModeBodySendMode.BUFFERED,
+    request_trailer_mode=SKIP,
+    response_trailer_mode=SEND,
+)
+"""Every message is shown, bodies whole; only request trailers are not, which never leave the edge."""
+
+PIECES: Final = ProcessingMode(
+    response_header_mode=SEND, response_body_mode=ProcessingModeBodySendMode.STREAMED, response_trailer_mode=SEND
+)
+"""What extproc sends as `mode_override` for an event stream. Envoy compares it field by field (but for the request
+head's) and ignores, without a word, one that is not exactly this: the answer would then be held whole."""
 
 
 def processor_filter(edge: Edge) -> HttpFilter:
@@ -52,9 +57,9 @@ def processor_filter(edge: Edge) -> HttpFilter:
         grpc_service=GrpcService(envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=CLUSTER)),
         failure_mode_allow=False,
         status_on_error=HttpStatus(code=StatusCode.ServiceUnavailable),
-        processing_mode=mode(ProcessingModeBodySendMode.BUFFERED),
+        processing_mode=WHOLE,
         allow_mode_override=True,
-        allowed_override_modes=[mode(ProcessingModeBodySendMode.STREAMED)],
+        allowed_override_modes=[PIECES],
         message_timeout=seconds(edge.processor_timeout_s),
         request_attributes=["request.id", "source.address"],
         response_attributes=["response.code_details", "response.flags"],

@@ -21,11 +21,7 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
 from envoy_data_plane.google.protobuf import Struct
 
 from controlplane.envoy_text import packed
-
-REQUEST_ID: Final = (
-    '%COALESCE({"operators": [{"command": "DYNAMIC_METADATA", "param": "portcullis:id"}, {"command": "REQ", "param": "x-request-id"}]})%'
-)
-"""The exchange's id where extproc gave one; else Envoy's own, which the access log has too."""
+from controlplane.envoy_witness import EXCHANGE_ID
 
 OWN_DETAILS: Final = "portcullis"
 """Extproc's refusals carry details that start with this word. Their body stands as extproc wrote it."""
@@ -109,7 +105,7 @@ def _mapper(answer: Answer) -> ResponseMapper:
         "type": error_type(answer.code),
         "param": None,
         "code": answer.code,
-        "request_id": REQUEST_ID,
+        "request_id": EXCHANGE_ID,
     }
     return ResponseMapper(
         filter=_cel(answer.when),
@@ -117,7 +113,7 @@ def _mapper(answer: Answer) -> ResponseMapper:
         body_format_override=SubstitutionFormatString(json_format=Struct.from_dict({"error": error}), content_type="application/json"),
         headers_to_add=[
             HeaderValueOption(
-                header=HeaderValue(key="x-portcullis-request-id", value=REQUEST_ID),
+                header=HeaderValue(key="x-portcullis-request-id", value=EXCHANGE_ID),
                 append_action=HeaderValueOptionHeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
             )
         ],
