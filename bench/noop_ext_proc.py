@@ -53,7 +53,7 @@ async def main(path: Path) -> None:
     print(f"ready on {path}", flush=True)
     await stop.wait()
     server.drain()
-    await server.idle()
+    await server.drained()
     await server.close()
 
 

@@ -12,15 +12,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from extproc.edge import h2_frames as h2
 from extproc.edge.h2_frames import Code, Fault, StreamFault, need
+from extproc.edge.h2_sending import STREAM_WINDOW, FramedStream, Sending
 
 log = logging.getLogger(__name__)
 
-STREAM_WINDOW = 1 << 20
-"""Bytes that a peer may send on one stream before we take them."""
 CONNECTION_WINDOW = 1 << 26
 MAX_STREAMS = 1 << 16
 UNSENT_LIMIT = 1 << 22
@@ -30,49 +29,24 @@ _HELLO = h2.hello(STREAM_WINDOW, CONNECTION_WINDOW, MAX_STREAMS)
 _DRAIN = b"draining"  # a PING whose answer proves that the peer has seen our first GOAWAY
 
 
-class FramedStream(Protocol):
-    """One stream as its connection sees it. The connection owns `window`, `credit`, `unsent` and `offset`."""
-
-    id: int
-    window: int  # bytes that we may still send
-    credit: int  # bytes taken in and not yet given back to the peer as credit
-    unsent: bytes  # what the window did not let through, from `offset` on
-    offset: int
-    half_closed: bool  # the peer sends no more
-
-    @property
-    def busy(self) -> bool:
-        """It can't take more for now: no credit is given."""
-
-    def received(self, payload: bytes) -> None:
-        """Take bytes, in order."""
-
-    def peer_ended(self) -> None:
-        """No more bytes come."""
-
-    def unblocked(self) -> None:
-        """All of `unsent` is out."""
-
-    def gone(self) -> None:
-        """The stream has left its connection, for whatever reason. Called exactly once."""
+def report(what: str, error: BaseException) -> None:
+    """Log an error by type and place. Its text may hold content, so it stays out."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "an awaitable"
+    log.error("%s by %s at %s", what, type(error).__name__, place)
 
 
-class Connection(asyncio.Protocol):
+class Connection(Sending, asyncio.Protocol):
     """`opens(self, id)` makes a stream for a new id; `over(self)` is called when the connection is lost."""
 
-    transport: asyncio.Transport
-
     def __init__(self, opens: Callable[[Connection, int], FramedStream], over: Callable[[Connection], None]) -> None:
+        super().__init__()
         self.opens, self.over = opens, over
-        self.streams: dict[int, FramedStream] = {}
-        self.blocked: dict[int, FramedStream] = {}  # those with unsent bytes, oldest first
-        self.out: list[bytes | memoryview] = []
-        self.window = self.first_window = h2.DEFAULT_WINDOW
-        self.frame_limit = h2.FRAME_LIMIT
         self._rest, self._credit, self._last = b"", 0, 0
-        self.reading = False  # a read is under way, and will flush at its end
-        self._greeted = self._settled = self._choked = False
-        self._closing = self._draining = self._final = False
+        self._made = self._greeted = self._settled = self._choked = False
+        self._draining = self._final = False
         self._block_of = 0  # the stream whose header block goes on in CONTINUATION frames; 0: none
         self._block_ends = False
 
@@ -80,13 +54,16 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet: a server speaks first."""
+        self._made = True
         self.transport = transport  # type: ignore[assignment]  # a stream transport, by create_unix_server's contract
         self.transport.set_write_buffer_limits(high=UNSENT_LIMIT)
         self.transport.write(_HELLO)
+        if self._draining:
+            self._say_drain()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio calls it so
         """Every stream ends with its connection."""
-        self._closing = True
+        self.closing = True
         self.out.clear()
         while self.streams:
             self.leave(next(iter(self.streams.values())))
@@ -100,31 +77,24 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The peer reads again."""
         self._choked = False
-        if not self._closing:
+        if not self.closing:
             self.transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         """Take every frame that is whole, answer with one write."""
-        if self._closing:
+        if self.closing:
             return
         self.reading = True
         try:
             self._rest = self._frames(self._rest + data if self._rest else data)
         except Fault as fault:
             self._fail(fault)
-        except Exception:  # a bug of ours must end this connection, not leave its streams waiting
-            log.exception("the HTTP/2 connection with Envoy failed by an error of Portcullis; its exchanges end")
+        except Exception as error:  # noqa: BLE001 - a bug of ours must end this connection, not leave its streams waiting
+            report("a connection's exchanges end", error)
             self._fail(Fault(Code.INTERNAL_ERROR, "internal error"))
         finally:
             self.reading = False
         self.flush()
-
-    def flush(self) -> None:
-        """Write what has gathered, unless a read is under way that will do it for all streams at once."""
-        if self.out and not self.reading:
-            if not self._closing:
-                self.transport.write(b"".join(self.out))
-            self.out.clear()
 
     # ── frames in ─────────────────────────────────────────────────────────────
 
@@ -250,7 +220,7 @@ class Connection(asyncio.Protocol):
             elif name == h2.MAX_FRAME_SIZE:
                 self.frame_limit = value
         self.out.append(h2.frame(h2.SETTINGS, h2.ACK, 0))
-        self._unblock()
+        self.unblock()
 
     def _first_window(self, value: int) -> None:
         """A new initial window moves the window of every open stream, below zero too (RFC 9113, 6.9.2)."""
@@ -265,7 +235,7 @@ class Connection(asyncio.Protocol):
             need(credit > 0, Code.PROTOCOL_ERROR, "WINDOW_UPDATE of 0")
             self.window += credit
             need(self.window <= h2.MAX_WINDOW, Code.FLOW_CONTROL_ERROR, "the connection's window is over 2^31-1")
-            self._unblock()
+            self.unblock()
             return
         self._known(stream_id, "WINDOW_UPDATE")
         stream = self.streams.get(stream_id)
@@ -277,7 +247,7 @@ class Connection(asyncio.Protocol):
         if stream.window > h2.MAX_WINDOW:
             raise StreamFault(Code.FLOW_CONTROL_ERROR, "the stream's window is over 2^31-1")
         if stream.unsent:
-            self._send_unsent(stream)
+            self.send_unsent(stream)
 
     def _ping(self, stream_id: int, flags: int, payload: bytes) -> None:
         need(stream_id == 0, Code.PROTOCOL_ERROR, "PING on a stream")
@@ -323,63 +293,9 @@ class Connection(asyncio.Protocol):
             stream.half_closed = True
             stream.peer_ended()
 
-    # ── frames out ────────────────────────────────────────────────────────────
-
-    def give_credit(self, stream: FramedStream) -> None:
-        """Let the peer send on, unless the stream is busy, gone, or will hear nothing more."""
-        if stream.credit > STREAM_WINDOW >> 1 and not stream.busy and not stream.half_closed and stream.id in self.streams:
-            self.out.append(h2.window_update(stream.id, stream.credit))
-            stream.credit = 0
-
-    def send(self, stream: FramedStream, payload: bytes) -> None:
-        """Send bytes of one stream in order, as far as both windows let them; the rest follows when they widen."""
-        stream.unsent = stream.unsent[stream.offset :] + payload
-        stream.offset = 0
-        self.blocked[stream.id] = stream
-        self._send_unsent(stream)
-
-    def _unblock(self) -> None:
-        for stream in list(self.blocked.values()):
-            if self.window <= 0:
-                return
-            if stream.id in self.streams:
-                self._send_unsent(stream)
-
-    def _send_unsent(self, stream: FramedStream) -> None:
-        waiting, pos = memoryview(stream.unsent), stream.offset
-        while (size := min(len(waiting) - pos, self.frame_limit, stream.window, self.window)) > 0:
-            self.out.append(h2.HEAD.pack(size >> 8, size & 255, h2.DATA, 0, stream.id))
-            self.out.append(waiting[pos : pos + size])
-            pos += size
-            stream.window -= size
-            self.window -= size
-        stream.offset = pos
-        if pos == len(waiting):
-            stream.unsent, stream.offset = b"", 0
-            self.blocked.pop(stream.id, None)
-            stream.unblocked()
-
-    def end(self, stream: FramedStream, trailers: bytes) -> None:
-        """End a stream with these trailers. Where the peer has not ended its side, it is told that we read no more."""
-        self.out.append(trailers)
-        if not stream.half_closed:
-            self.out.append(h2.reset(stream.id, Code.NO_ERROR))
-        self.leave(stream)
-
-    def reset(self, stream_id: int, code: Code) -> None:
-        """End one stream by RST_STREAM."""
-        self.out.append(h2.reset(stream_id, code))
-        stream = self.streams.get(stream_id)
-        if stream is not None:
-            self.leave(stream)
-
     def leave(self, stream: FramedStream) -> None:
-        """Forget a stream."""
-        del self.streams[stream.id]
-        if stream.unsent:
-            del self.blocked[stream.id]
-            stream.unsent = b""
-        stream.gone()
+        """Forget a stream; the last one ends a drained connection."""
+        super().leave(stream)
         if self._final:
             self._close_if_idle()
 
@@ -391,21 +307,27 @@ class Connection(asyncio.Protocol):
         Say so without a limit, and close once the peer has heard it and every stream is done: a stream that crosses the
         first step on its way is still served.
         """
-        if not self._draining and not self._closing:
+        if not self._draining and not self.closing:
             self._draining = True
-            self.transport.write(h2.goaway(h2.MAX_ID, Code.NO_ERROR) + h2.frame(h2.PING, 0, 0, _DRAIN))
+            if self._made:
+                self._say_drain()
+
+    def _say_drain(self) -> None:
+        self.transport.write(h2.goaway(h2.MAX_ID, Code.NO_ERROR) + h2.frame(h2.PING, 0, 0, _DRAIN))
 
     def close(self) -> None:
         """Write what is left and close; a peer that does not read is cut off."""
+        if self.closing:
+            return
         self.flush()
-        self._closing = True
+        self.closing = True
         if self._choked:
             self.transport.abort()
         else:
             self.transport.close()
 
     def _close_if_idle(self) -> None:
-        if not self.streams and not self._closing:
+        if not self.streams and not self.closing:
             self.reading = False
             self.close()
 
