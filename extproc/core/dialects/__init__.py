@@ -1,0 +1,26 @@
+"""The declared routes. What isn't here doesn't exist: it is answered 404 and never sent on."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from extproc.core.dialects import openai_chat
+from extproc.core.dialects.shape import Call, Channel, Dialect, Facts, Route
+
+__all__ = ["DEFAULT", "ROUTES", "SERVED", "Call", "Channel", "Dialect", "Facts", "Route", "of"]
+
+ROUTES: Final = (Route("chat", "POST", "/v1/chat/completions", "/chat/completions", openai_chat),)
+"""Every route, in the order of the reference page."""
+
+SERVED: Final = ", ".join(f"{route.method} {route.path}" for route in ROUTES)
+"""The routes as a refusal names them."""
+
+DEFAULT: Final[Dialect] = openai_chat
+"""The shape of a refusal where no route was declared."""
+
+_BY_TARGET: Final = {(route.method, route.path): route for route in ROUTES}
+
+
+def of(method: str, path: str) -> Route | None:
+    """The route of exactly this method and path, letter by letter; a path with a query has none."""
+    return _BY_TARGET.get((method, path))
