@@ -28,8 +28,9 @@ from controlplane.envoy_text import packed, seconds
 
 CLUSTER: Final = "extproc"
 NAMESPACE: Final = "portcullis"
-FORBIDDEN: Final = "^(?:host|transfer-encoding|connection|upgrade|x-envoy-.*)$"
-"""Headers that extproc may not set; with `disallow_system`, no pseudo-header either. The route sets host and path."""
+FORBIDDEN: Final = "^(?:host|transfer-encoding|x-envoy-.*)$"
+"""Headers that extproc may neither set nor remove; with `disallow_system`, no pseudo-header either. To try is an error
+that ends the exchange with 503. The route sets host and path, and takes x-envoy-* off."""
 
 SEND, SKIP = ProcessingModeHeaderSendMode.SEND, ProcessingModeHeaderSendMode.SKIP
 
@@ -45,10 +46,14 @@ WHOLE: Final = ProcessingMode(
 """Every message is shown, bodies whole; only request trailers are not, which never leave the edge."""
 
 PIECES: Final = ProcessingMode(
-    response_header_mode=SEND, response_body_mode=ProcessingModeBodySendMode.STREAMED, response_trailer_mode=SEND
+    request_header_mode=SEND,
+    response_header_mode=SEND,
+    response_body_mode=ProcessingModeBodySendMode.STREAMED,
+    request_trailer_mode=SKIP,
+    response_trailer_mode=SEND,
 )
-"""What extproc sends as `mode_override` for an event stream. Envoy compares it field by field (but for the request
-head's) and ignores, without a word, one that is not exactly this: the answer would then be held whole."""
+"""What a `mode_override` for an event stream must come to. Envoy fills its DEFAULT header modes from WHOLE, then
+compares; one that differs, so one that names a request body mode, is ignored without a word: held whole."""
 
 
 def processor_filter(edge: Edge) -> HttpFilter:
