@@ -29,7 +29,15 @@ class Effect(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class PassHead:
-    """Go on after a head. `set_headers` overwrite, `remove_headers` go. `streamed`: show the body piece by piece."""
+    """Go on after the request's head, and show its body whole. `set_headers` overwrite, `remove_headers` go."""
+
+    set_headers: Headers = ()
+    remove_headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PassAnswerHead:
+    """Go on after the answer's head. `streamed`: show the body piece by piece, not whole."""
 
     set_headers: Headers = ()
     remove_headers: tuple[str, ...] = ()
@@ -78,7 +86,7 @@ class Cut:
     """End the exchange with an error after the answer's head has left: Envoy resets the app's and the provider's side."""
 
 
-Reply = PassHead | OpenRoute | PassBody | PassTrailers | Refusal | Cut
+Reply = PassHead | OpenRoute | PassAnswerHead | PassBody | PassTrailers | Refusal | Cut
 
 
 # ── effects ────────────────────────────────────────────────────────────────────

@@ -81,13 +81,13 @@ async def exchange(world: World, head: RequestHead) -> None:
         trail.asks(call, len(raw))
         model = target(world.snapshot, call)
         trail.goes_to(route, model)
-        found = prompt.find(document, route.dialect)
+        found = prompt.find(document, route.dialect, call.unscanned)
         trail.row.findings_prompt = found.counts
         verdict = trail.judged(await decided(trail, policy_input(world, head, route, call, model, asker, found, len(raw))))
         permitted(verdict)
-        clean = prompt.apply(document, found, verdict.actions.prompt, model=model.upstream if model.upstream != call.model else None)
+        clean = prompt.apply(document, found, verdict.actions, model=model.upstream if model.upstream != call.model else None)
         trail.row.redacted_prompt, trail.row.actions = clean.places, clean.actions
-        await Record(Intent(id=head.id, row=trail.row))
+        await Record(Intent(row=trail.row))
         secret = await OpenCredential(model.credential)
         answer = await sent_on(trail, route, model, clean.body, secret)
         await relay.answer(trail, route, model, verdict, world.limits, answer, secret)
@@ -114,11 +114,11 @@ BROKE: Final = "The gate could not handle this request. It was not sent on. Tell
 
 def declared(head: RequestHead) -> Route:
     """The declared route of this method and path; everything else does not exist."""
-    path, query, _rest = headers.first(head.headers, ":path").partition("?")
-    route = dialects.of(headers.first(head.headers, ":method"), path)
+    path = headers.first(head.headers, ":path")
+    route = dialects.of(headers.first(head.headers, ":method"), path.partition("?")[0])
     if route is None:
         raise UnknownRoute("This gate serves no such path. Served are: " + dialects.SERVED + ".")
-    if query:
+    if headers.has_query(path):
         raise InvalidRequest("This path takes no query parameters: they are not forwarded. Remove the part after '?'.")
     return route
 
@@ -132,7 +132,7 @@ def known(world: World, head: RequestHead) -> Asker:
     right = virtual_key.matches(world.pepper, presented, key.secret_hash if key else None)
     if key is None or not right or (key.expires is not None and key.expires * 1_000_000_000 <= head.time):
         raise InvalidApiKey
-    user = headers.first(head.headers, headers.USER)
+    user = end_user(head)
     if user and not key.may_set_user:
         raise NotAllowed(f"This key may not name an end user: remove the {headers.USER} header.", reasons=("user_not_allowed",))
     return Asker(
@@ -143,12 +143,20 @@ def known(world: World, head: RequestHead) -> Asker:
     )
 
 
+def end_user(head: RequestHead) -> str:
+    """The end user that the app names."""
+    try:
+        return headers.end_user(head.headers)
+    except body.Malformed as why:
+        raise InvalidRequest(f"{why}.") from None
+
+
 def metadata(head: RequestHead) -> dict[str, str]:
     """The app's own labels."""
     try:
         return headers.metadata(head.headers)
     except body.Malformed as why:
-        raise InvalidRequest(f"{headers.METADATA}: {why}") from None
+        raise InvalidRequest(f"{why}.") from None
 
 
 async def request_body(trail: Trail, head: RequestHead) -> bytes:
@@ -157,7 +165,7 @@ async def request_body(trail: Trail, head: RequestHead) -> bytes:
         raise InvalidRequest("The request has no body.")
     if not headers.is_json(head.headers):
         raise InvalidRequest("Send the body as uncompressed application/json.")
-    event = await trail.says(PassHead(remove_headers=headers.strip(head.headers)))
+    event = await trail.says(PassHead(headers.ASK, headers.strip(head.headers)))
     if isinstance(event, ResponseHead):
         raise refusals.by_envoy(event)
     if not isinstance(event, RequestBody):
@@ -171,7 +179,7 @@ def understood(route: Route, raw: bytes, limits: Limits) -> tuple[body.Document,
         document = body.read(raw, max_depth=limits.json_depth)
         return document, route.dialect.call(document)
     except body.Malformed as why:
-        raise InvalidRequest(f"The body can't be read: {why}") from None
+        raise InvalidRequest(f"The body can't be read: {why}.") from None
 
 
 def target(snapshot: Snapshot, call: Call) -> ModelRecord:

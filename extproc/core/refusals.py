@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from contracts.audit import AuditRow
 from contracts.errors import (
     GateUnavailable,
+    GuardrailBlocked,
     InvalidRequest,
     Refused,
     RequestTooLarge,
@@ -34,6 +36,13 @@ def reply(route: Route | None, why: Refused, row: AuditRow) -> Refusal:
 def told(row: AuditRow) -> Headers:
     """Headers that name the exchange and its decision to the app."""
     return ((headers.REQUEST_ID, row.id), (headers.DECISION_ID, row.decision_id))
+
+
+def blocked(side: str, kinds: Mapping[str, int]) -> GuardrailBlocked:
+    """The refusal of what may not pass: kinds and counts, never the text."""
+    named = ", ".join(f"{count} × {kind}" for kind, count in sorted(kinds.items()))
+    advice = "Take it out and send the request again." if side == "prompt" else "The answer was withheld."
+    return GuardrailBlocked(f"The {side} holds what this key's profile blocks: {named}. {advice}", reasons=tuple(sorted(kinds)))
 
 
 def by_envoy(head: ResponseHead) -> Refused:

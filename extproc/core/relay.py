@@ -7,10 +7,9 @@ any answer and with the credential's text removed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
-from contracts.errors import GuardrailBlocked, UpstreamError
+from contracts.errors import Refused, UpstreamError
 from contracts.policy import Verdict
 from contracts.settings import Limits
 from contracts.snapshot import ModelRecord
@@ -19,10 +18,9 @@ from custody.secret import Secret
 from extproc.core import headers, refusals
 from extproc.core.answer import Blocked, BufferedAnswer, StreamedAnswer, Unreadable, buffered
 from extproc.core.dialects import Route
-from extproc.core.effects import Answer, Cut, PassBody, PassHead, PassTrailers, Reply
-from extproc.core.events import Event, ResponseBody, ResponseHead, ResponseTrailers
+from extproc.core.effects import Answer, Cut, PassAnswerHead, PassBody, PassTrailers, Reply
+from extproc.core.events import Event, Headers, ResponseBody, ResponseHead, ResponseTrailers
 from extproc.core.trail import Trail
-from extproc.redact.actions import blocked_message, strongest
 
 OK: Final = 200
 OUR_FAULT: Final = (401, 403)
@@ -43,9 +41,9 @@ async def answer(
         await whole(trail, route, model, verdict, limits, head, secret)
 
 
-def pass_head(trail: Trail, head: ResponseHead, *, streamed: bool) -> PassHead:
+def pass_head(trail: Trail, head: ResponseHead, *, streamed: bool) -> PassAnswerHead:
     """Headers of the allow-list, and those that name the exchange."""
-    return PassHead(set_headers=refusals.told(trail.row), remove_headers=headers.answer_removals(head.headers), streamed=streamed)
+    return PassAnswerHead(set_headers=refusals.told(trail.row), remove_headers=headers.answer_removals(head.headers), streamed=streamed)
 
 
 # ── one body ──────────────────────────────────────────────────────────────────
@@ -61,14 +59,15 @@ async def whole(
         trail.first_bytes(event.at)
     scrubbed = scrub(raw, secret)
     try:
-        read = buffered(route, scrubbed, verdict.actions.answer, limits.json_depth, ok=head.status == OK)
+        kind = headers.media_type(head.headers)
+        read = buffered(route, scrubbed, verdict.actions.answer, limits.json_depth, ok=head.status == OK, content_type=kind)
     except Unreadable as why:
-        message = f"The provider answered {head.status} with what is no answer of its dialect ({why}). It was not passed on."
+        message = f"The provider answered {head.status} with what can't be read: {why}. It was not passed on."
         raise UpstreamError(message, termination="upstream_garbage") from None
-    note(trail, verdict, read)
+    note(trail, read)
     if read.blocked:
         trail.used(read.usage, model, read.text_bytes_out)
-        raise GuardrailBlocked(blocked_message("answer", read.blocked), reasons=tuple(sorted(read.blocked)))
+        raise refusals.blocked("answer", read.blocked)
     if head.status >= SERVER_ERROR or head.status in OUR_FAULT or head.status in REDIRECT:
         raise UpstreamError(f"The provider answered {head.status}.", provider=(head.status, read.body or scrubbed))
     out = read.body if read.body is not None else scrubbed
@@ -78,13 +77,13 @@ async def whole(
     else:
         trail.ended(head.status, "failed", "upstream_status", UpstreamError.code)
     trail.row.response_bytes = len(out)
-    body = PassBody(None if out == raw else out, cost(trail))
-    await last(trail, body, event)
+    await last(trail, PassBody(out, priced(trail, len(out))), event)
 
 
-def cost(trail: Trail) -> tuple[tuple[str, str], ...]:
-    """The header that tells a unary answer's cost."""
-    return ((headers.COST, trail.cost_usd),) if trail.cost_usd is not None else ()
+def priced(trail: Trail, length: int) -> Headers:
+    """Headers that only a whole answer can have: its length as it leaves, and its cost where a price is known."""
+    cost = trail.cost_usd
+    return (("content-length", str(length)), *(((headers.COST, cost),) if cost is not None else ()))
 
 
 async def last(trail: Trail, reply: Reply, event: Event | None) -> None:
@@ -118,28 +117,30 @@ async def streamed(trail: Trail, route: Route, model: ModelRecord, verdict: Verd
         closed(trail, stream)
         await Answer(PassTrailers())
     except Blocked as why:
-        await cut(trail, route, event, GuardrailBlocked(blocked_message("answer", why.kinds), reasons=tuple(sorted(why.kinds))))
+        await cut(trail, route, event, why.before, refusals.blocked("answer", why.kinds))
     except Unreadable as why:
-        message = f"The provider's stream can't be read ({why}). The rest was not passed on."
-        await cut(trail, route, event, UpstreamError(message, termination="upstream_garbage"))
+        message = f"The provider's stream can't be read: {why}. The rest was not passed on."
+        await cut(trail, route, event, why.before, UpstreamError(message, termination="upstream_garbage"))
     finally:
-        note(trail, verdict, stream)
+        note(trail, stream)
         trail.row.chunks = stream.chunks
         trail.used(stream.usage, model, stream.text_bytes_out)
 
 
 def closed(trail: Trail, stream: StreamedAnswer) -> None:
-    """The stream came to an end: complete if it said so itself."""
-    if stream.done:
+    """The stream came to an end: complete if it said so itself, by its end mark or by its choices' reasons."""
+    if stream.failed:
+        trail.ended(OK, "failed", "upstream_status", UpstreamError.code)
+    elif stream.done or stream.finish_reasons:
         trail.ended(OK, "served", "complete")
     else:
         trail.ended(OK, "failed", "truncated", UpstreamError.code)
 
 
-async def cut(trail: Trail, route: Route, event: Event, why: GuardrailBlocked | UpstreamError) -> None:
-    """End a stream whose head has already left: one event that the app's SDK raises as its own error, then nothing."""
+async def cut(trail: Trail, route: Route, event: Event, before: bytes, why: Refused) -> None:
+    """End a stream whose head has already left: what may still leave, one event that the app's SDK raises, then nothing."""
     trail.refused(why, status=OK)
-    last_words = route.dialect.stream_refusal(why, trail.row.id)
+    last_words = before + route.dialect.stream_refusal(why, trail.row.id)
     trail.row.response_bytes += len(last_words)
     if isinstance(event, ResponseBody) and not event.end:
         await trail.says(PassBody(last_words))
@@ -148,14 +149,10 @@ async def cut(trail: Trail, route: Route, event: Event, why: GuardrailBlocked | 
         await Answer(PassBody(last_words))
 
 
-def note(trail: Trail, verdict: Verdict, seen: BufferedAnswer | StreamedAnswer) -> None:
-    """Keep what the answer said of itself."""
-    row, table = trail.row, verdict.actions.answer
+def note(trail: Trail, seen: BufferedAnswer | StreamedAnswer) -> None:
+    """Keep what the answer said of itself, and what was found in it."""
+    row = trail.row
     row.findings_answer, row.redacted_answer = dict(seen.findings), seen.redacted
-    row.actions = {**row.actions, **_done(seen.findings, table)}
+    row.actions = {**row.actions, **{f"answer.{kind}": action for kind, action in seen.actions.items()}}
     row.model_served, row.provider_request_id = seen.model, seen.id
     row.finish_reason = ",".join(seen.finish_reasons)
-
-
-def _done(findings: Mapping[str, int], table: Mapping[str, str]) -> dict[str, str]:
-    return {f"answer.{kind}": strongest(table, kind) for kind in findings}

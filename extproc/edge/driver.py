@@ -16,13 +16,15 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from contracts.audit import AuditRow, Intent
 from contracts.errors import Refused
 from contracts.policy import PolicyInput, Verdict
+from contracts.snapshot import Snapshot
 from custody.secret import Secret
-from extproc.core.effects import AnyEffect, Answer, AskPolicy, Clock, Complain, Cut, Emit, Next, OpenCredential, Record
+from extproc.core.effects import Answer, AnyEffect, AskPolicy, Clock, Complain, Cut, Emit, Next, OpenCredential, Record
 from extproc.core.events import Gone, RequestHead
 from extproc.core.exchange import World, exchange
 from extproc.edge import envoy_wire
@@ -54,7 +56,7 @@ class Book(Protocol):
 class Opener(Protocol):
     """Whoever can unseal credentials."""
 
-    def open(self, world: World, name: str) -> Secret:
+    def open(self, snapshot: Snapshot, name: str) -> Secret:
         """The credential of that snapshot, or GateUnavailable."""
 
 
@@ -75,7 +77,7 @@ class Gate:
         self.opener = opener
         self.finishing: set[asyncio.Task[None]] = set()
 
-    def message(self, data: bytes, stream: Stream) -> bytes | None | Awaitable[bytes | None]:
+    def message(self, data: bytes, stream: Stream) -> bytes | Awaitable[bytes | None] | None:
         """One message of Envoy; the reply, now or later."""
         at = time.monotonic_ns()
         conversation: Conversation | None = stream.state
@@ -106,7 +108,7 @@ class Conversation:
         self.reply: bytes | None = None
         self.story: Coroutine[AnyEffect, Any, None] = exchange(self.world, head)
 
-    def step(self, answer: object) -> bytes | None | Awaitable[bytes | None]:
+    def step(self, answer: object) -> bytes | Awaitable[bytes | None] | None:
         """Go on with what the exchange waited for, until it has replied or waits for the outside."""
         self.reply = None
         state = self._run(lambda: self.story.send(answer))
@@ -141,7 +143,7 @@ class Conversation:
             except StopIteration:
                 self.over = True
                 return None
-            except Exception as fault:
+            except Exception as fault:  # noqa: BLE001 - the last line of defence: closed by an error status, never cleanly
                 self.over = True
                 complain(fault)
                 self.stream.fail(INTERNAL, "exchange")
@@ -170,7 +172,7 @@ class Conversation:
 CARRY: Final[dict[type, Callable[[Conversation, Any], Any]]] = {
     AskPolicy: lambda c, effect: c.gate.policy.decide(effect.input),
     Record: lambda c, effect: c.gate.book.intent(effect.intent),
-    OpenCredential: lambda c, effect: c.gate.opener.open(c.world, effect.name),
+    OpenCredential: lambda c, effect: c.gate.opener.open(c.world.snapshot, effect.name),
     Answer: lambda c, effect: c.answer(effect),
     Emit: lambda c, effect: c.gate.book.row(effect.row),
     Clock: lambda _c, _effect: time.monotonic_ns(),
@@ -181,7 +183,7 @@ CARRY: Final[dict[type, Callable[[Conversation, Any], Any]]] = {
 def complain(fault: BaseException) -> None:
     """Log an exception's type and place. Its text may hold what no log may: it stays out."""
     places = traceback.extract_tb(fault.__traceback__)
-    where = " < ".join(f"{os.path.basename(place.filename)}:{place.lineno}" for place in reversed(places[-6:]))
+    where = " < ".join(f"{Path(place.filename).name}:{place.lineno}" for place in reversed(places[-6:]))
     log.error("an exchange broke: %s at %s", type(fault).__name__, where)
 
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from custody.reveal import REVEAL
-from extproc.core.effects import OpenRoute, PassBody, PassHead, PassTrailers, Refusal, Reply
+from extproc.core.effects import OpenRoute, PassAnswerHead, PassBody, PassHead, PassTrailers, Refusal, Reply
 from extproc.core.events import Event, Headers, RequestBody, RequestHead, ResponseBody, ResponseHead, ResponseTrailers
 from extproc.edge.proto import ext_proc_pb2 as pb
 
@@ -18,12 +18,12 @@ NAMESPACE: Final = "portcullis"
 """Dynamic metadata that opens a route. A client can't forge it, as it could a header."""
 
 ATTRIBUTES: Final = "envoy.filters.http.ext_proc"
-OVERWRITE: Final = 2  # HeaderValueOption.HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD
-SEND: Final = 1  # ProcessingMode.HeaderSendMode.SEND
-STREAMED: Final = 1  # ProcessingMode.BodySendMode.STREAMED
+OVERWRITE: Final = pb.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+SEND: Final = pb.ProcessingMode.SEND
+STREAMED: Final = pb.ProcessingMode.STREAMED
 
 
-class Unexpected(ValueError):
+class UnexpectedError(ValueError):
     """Envoy sent what this conversation has no place for."""
 
 
@@ -34,7 +34,7 @@ def request_head(data: bytes, at: int, now: int, exchange_id: str, decision_id: 
     """The first message of a stream."""
     message = pb.ProcessingRequest.FromString(data)
     if message.WhichOneof("request") != "request_headers":
-        raise Unexpected("the first message is no request head")
+        raise UnexpectedError("the first message is no request head")
     fields = message.attributes[ATTRIBUTES].fields
     headers = _headers(message.request_headers)
     return RequestHead(
@@ -61,7 +61,7 @@ def event(data: bytes, at: int) -> Event:
         return _response_head(message, at)
     if kind == "response_trailers":
         return ResponseTrailers(at)
-    raise Unexpected(f"no place for {kind}")
+    raise UnexpectedError(f"no place for {kind}")
 
 
 def _response_head(message: pb.ProcessingRequest, at: int) -> ResponseHead:
@@ -88,14 +88,16 @@ def reply(answer: Reply, exchange_id: str) -> bytes:
     if isinstance(answer, PassBody):
         return PASS_BODY if answer.body is None and not answer.set_headers else _pass_body(answer)
     if isinstance(answer, PassHead):
-        return _pass_request_head(answer.remove_headers) + named(exchange_id) if not answer.set_headers else _pass_response_head(answer)
+        return _pass_head(answer) + named(exchange_id)
+    if isinstance(answer, PassAnswerHead):
+        return _pass_answer_head(answer)
     if isinstance(answer, OpenRoute):
         return _open_route(answer) + opened(answer.provider, answer.route).replace(BLANK, exchange_id.encode())
     if isinstance(answer, Refusal):
         return _refusal(answer) + named(exchange_id)
     if isinstance(answer, PassTrailers):
         return PASS_TRAILERS
-    raise Unexpected("a cut has no bytes")
+    raise UnexpectedError("a cut has no bytes")
 
 
 PASS_BODY: Final = pb.ProcessingResponse(response_body=pb.BodyResponse()).SerializeToString()
@@ -134,15 +136,19 @@ def _set(name: str, value: str | bytes) -> pb.HeaderValueOption:
 
 
 @lru_cache(maxsize=256)
-def _pass_request_head(removals: tuple[str, ...]) -> bytes:
+def _pass_head(answer: PassHead) -> bytes:
     """SDKs send the same headers time after time, so the same answer is built once."""
-    change = pb.CommonResponse(header_mutation=pb.HeaderMutation(remove_headers=removals))
+    change = pb.CommonResponse(header_mutation=_mutation(answer.set_headers, answer.remove_headers))
     return pb.ProcessingResponse(request_headers=pb.HeadersResponse(response=change)).SerializeToString()
 
 
-def _pass_response_head(answer: PassHead) -> bytes:
-    mutation = pb.HeaderMutation(set_headers=[_set(name, value) for name, value in answer.set_headers], remove_headers=answer.remove_headers)
-    message = pb.ProcessingResponse(response_headers=pb.HeadersResponse(response=pb.CommonResponse(header_mutation=mutation)))
+def _mutation(new: Headers, gone: tuple[str, ...] = ()) -> pb.HeaderMutation:
+    return pb.HeaderMutation(set_headers=[_set(name, value) for name, value in new], remove_headers=gone)
+
+
+def _pass_answer_head(answer: PassAnswerHead) -> bytes:
+    change = pb.CommonResponse(header_mutation=_mutation(answer.set_headers, answer.remove_headers))
+    message = pb.ProcessingResponse(response_headers=pb.HeadersResponse(response=change))
     if answer.streamed:
         message.mode_override.CopyFrom(STREAM_MODE)
     return message.SerializeToString()
@@ -153,13 +159,10 @@ STREAM_MODE: Final = pb.ProcessingMode(response_header_mode=SEND, response_body_
 
 def _pass_body(answer: PassBody) -> bytes:
     change = pb.CommonResponse()
-    headers = [_set(name, value) for name, value in answer.set_headers]
     if answer.body is not None:
         change.body_mutation.body = answer.body
-        if headers:
-            headers.append(_set("content-length", str(len(answer.body))))
-    if headers:
-        change.header_mutation.set_headers.extend(headers)
+    if answer.set_headers:
+        change.header_mutation.CopyFrom(_mutation(answer.set_headers))
     return pb.ProcessingResponse(response_body=pb.BodyResponse(response=change)).SerializeToString()
 
 
@@ -175,8 +178,8 @@ def _open_route(answer: OpenRoute) -> bytes:
 
 def _refusal(answer: Refusal) -> bytes:
     immediate = pb.ImmediateResponse(
-        status=pb.HttpStatus(code=answer.status),  # type: ignore[arg-type] # an enum whose numbers are the HTTP statuses
-        headers=pb.HeaderMutation(set_headers=[_set(name, value) for name, value in answer.headers]),
+        status=pb.HttpStatus(code=answer.status),
+        headers=_mutation(answer.headers),
         body=answer.body,
         details="portcullis_refused",
     )

@@ -69,7 +69,9 @@ DENIED = Verdict(False, (Reason("model_not_allowed", "This key may not use that 
 ticks = count(1_000_000, 1_000)
 
 
-def head(*extra: tuple[str, str], key: str | None = KEY_TEXT, path: str = "/v1/chat/completions", method: str = "POST", end: bool = False) -> RequestHead:
+def head(
+    *extra: tuple[str, str], key: str | None = KEY_TEXT, path: str = "/v1/chat/completions", method: str = "POST", end: bool = False
+) -> RequestHead:
     """A request's head as Envoy shows it."""
     auth = (("authorization", f"Bearer {key}"),) if key else ()
     base = ((":method", method), (":path", path), (":authority", "gate"), ("content-type", "application/json"), ("user-agent", "test"))
@@ -81,7 +83,9 @@ def chat(text: str = "hello", model: str = "cheap", **more: Any) -> RequestBody:
     return RequestBody(next(ticks), json.dumps({"model": model, "messages": [{"role": "user", "content": text}], **more}).encode())
 
 
-def answer_head(status: int = 200, kind: str = "application/json", details: str = "via_upstream", *extra: tuple[str, str], end: bool = False) -> ResponseHead:
+def answer_head(
+    status: int = 200, kind: str = "application/json", details: str = "via_upstream", *extra: tuple[str, str], end: bool = False
+) -> ResponseHead:
     """The answer's head."""
     return ResponseHead(next(ticks), status, ((":status", str(status)), ("content-type", kind), *extra), end, details)
 

@@ -31,7 +31,18 @@ from playbook import (
 from contracts.errors import AuditUnavailable, GateUnavailable, PolicyUnavailable
 from contracts.policy import Actions, Verdict
 from contracts.settings import Limits
-from extproc.core.effects import AskPolicy, Complain, Cut, OpenCredential, OpenRoute, PassBody, PassHead, PassTrailers, Record
+from extproc.core.effects import (
+    AskPolicy,
+    Complain,
+    Cut,
+    OpenCredential,
+    OpenRoute,
+    PassAnswerHead,
+    PassBody,
+    PassHead,
+    PassTrailers,
+    Record,
+)
 from extproc.core.events import RequestBody, RequestHead
 from extproc.core.exchange import World
 
@@ -72,7 +83,7 @@ def test_allowed_request_is_recorded_before_its_credential_is_opened() -> None:
         asks(OpenCredential, PROVIDER_SECRET),
         replies(OpenRoute, rewritten),
         to(answer_head()),
-        replies(PassHead),
+        replies(PassAnswerHead),
         to(completion()),
         ends(PassBody, costed),
         emits(
@@ -109,17 +120,34 @@ def test_denied_model_never_opens_a_credential() -> None:
 
 def test_undeclared_model_is_refused_like_a_forbidden_one() -> None:
     """A model that no one declared gives the same code as one the key may not use, so models can't be probed."""
-    play(head(), replies(PassHead), to(chat(model="gpt-x")), refuses(403, "not_allowed"), emits(reasons=("model_not_allowed",), model_asked="gpt-x"))
+    play(
+        head(),
+        replies(PassHead),
+        to(chat(model="gpt-x")),
+        refuses(403, "not_allowed"),
+        emits(reasons=("model_not_allowed",), model_asked="gpt-x"),
+    )
 
 
 def test_model_name_that_is_no_name_stays_out_of_the_row() -> None:
     """What the caller typed as model gets into the row only if it looks like a model's name."""
-    play(head(), replies(PassHead), to(chat(model="my card is 4111 1111 1111 1111")), refuses(403, "not_allowed"), emits(model_asked="(unreadable)"))
+    play(
+        head(),
+        replies(PassHead),
+        to(chat(model="my card is 4111 1111 1111 1111")),
+        refuses(403, "not_allowed"),
+        emits(model_asked="(unreadable)"),
+    )
 
 
 @pytest.mark.parametrize(
     "bad",
-    [head(key=None), head(key="sk-not-ours"), head(key=KEY_TEXT[:-1] + ("0" if KEY_TEXT[-1] != "0" else "1")), head(key=KEY_TEXT[:4] + "A" * 12 + KEY_TEXT[16:])],
+    [
+        head(key=None),
+        head(key="sk-not-ours"),
+        head(key=KEY_TEXT[:-1] + ("0" if KEY_TEXT[-1] != "0" else "1")),
+        head(key=KEY_TEXT[:4] + "A" * 12 + KEY_TEXT[16:]),
+    ],
     ids=["none", "foreign", "checksum", "unknown id"],
 )
 def test_unusable_key_is_one_refusal_for_every_cause(bad: RequestHead) -> None:
@@ -130,7 +158,9 @@ def test_unusable_key_is_one_refusal_for_every_cause(bad: RequestHead) -> None:
 def test_expired_key_is_no_key() -> None:
     """A key past its expiry is refused like an unknown one."""
     late = head()
-    late = RequestHead(late.id, late.decision_id, 2_000_000_000 * 10**9, late.at, late.headers, late.end, late.source_address, late.envoy_id)
+    late = RequestHead(
+        late.id, late.decision_id, 2_000_000_000 * 10**9, late.at, late.headers, late.end, late.source_address, late.envoy_id
+    )
 
     play(late, refuses(401, "invalid_api_key"), emits(key_id=""))
 
@@ -157,10 +187,18 @@ def test_request_without_a_body_is_refused_at_the_head() -> None:
     play(head(end=True), refuses(400, "invalid_request"), emits(outcome="refused"))
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b'{"model":"cheap","model":"dear","messages":[]}', b'{"messages":[]}', b'"\xff"', b'{"model": NaN}'])
+@pytest.mark.parametrize(
+    "raw", [b"", b"{", b'{"model":"cheap","model":"dear","messages":[]}', b'{"messages":[]}', b'"\xff"', b'{"model": NaN}']
+)
 def test_body_that_two_parsers_may_read_differently_is_refused(raw: bytes) -> None:
     """Not JSON, no model, a doubled key, bad UTF-8, NaN: refused before the rules are asked."""
-    play(head(), replies(PassHead), to(RequestBody(0, raw)), refuses(400, "invalid_request"), emits(outcome="refused", key_name="ranking-dev"))
+    play(
+        head(),
+        replies(PassHead),
+        to(RequestBody(0, raw)),
+        refuses(400, "invalid_request"),
+        emits(outcome="refused", key_name="ranking-dev"),
+    )
 
 
 def test_found_address_is_redacted_before_it_leaves() -> None:
@@ -179,7 +217,7 @@ def test_found_address_is_redacted_before_it_leaves() -> None:
         asks(OpenCredential, PROVIDER_SECRET),
         replies(OpenRoute, clean),
         to(answer_head()),
-        replies(PassHead),
+        replies(PassAnswerHead),
         to(completion()),
         ends(PassBody),
         emits(findings_prompt={"EMAIL_ADDRESS": 1}, redacted_prompt=1, actions={"prompt.EMAIL_ADDRESS": "redact"}),
@@ -201,7 +239,11 @@ def test_blocked_kind_refuses_by_kind_and_count_only() -> None:
 
 @pytest.mark.parametrize(
     ("where", "fault", "code"),
-    [("policy", PolicyUnavailable("late"), "policy_unavailable"), ("record", AuditUnavailable("full"), "audit_unavailable"), ("open", GateUnavailable("vault"), "gate_unavailable")],
+    [
+        ("policy", PolicyUnavailable("late"), "policy_unavailable"),
+        ("record", AuditUnavailable("full"), "audit_unavailable"),
+        ("open", GateUnavailable("vault"), "gate_unavailable"),
+    ],
 )
 def test_part_that_is_down_closes_the_gate_with_its_own_code(where: str, fault: Exception, code: str) -> None:
     """Policy, spool or vault down: 503 with the part's code, and the route is never opened."""
@@ -236,21 +278,38 @@ def test_app_that_leaves_while_the_provider_works_leaves_a_row() -> None:
 
 def test_too_large_a_body_is_refused_by_its_own_code() -> None:
     """Envoy's own 413 while it buffers the body becomes the gate's refusal."""
-    play(head(), replies(PassHead), to(answer_head(413, details="request_payload_too_large")), refuses(413, "request_too_large"), emits(error_code="request_too_large"))
+    play(
+        head(),
+        replies(PassHead),
+        to(answer_head(413, details="request_payload_too_large")),
+        refuses(413, "request_too_large"),
+        emits(error_code="request_too_large"),
+    )
 
 
 @pytest.mark.parametrize(
     ("status", "details", "code", "termination"),
     [
         (502, "upstream_reset_before_response_started{connection_termination}", "upstream_error", "upstream_reset"),
-        (502, "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}", "upstream_error", "upstream_unreachable"),
+        (
+            502,
+            "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}",
+            "upstream_error",
+            "upstream_unreachable",
+        ),
         (502, "upstream_reset_before_response_started{protocol_error}", "upstream_error", "upstream_garbage"),
         (504, "response_timeout", "upstream_timeout", "upstream_timeout"),
     ],
 )
 def test_provider_that_fails_is_told_apart(status: int, details: str, code: str, termination: str) -> None:
     """Envoy's answer in the provider's stead becomes the gate's own refusal, and the row says how the provider failed."""
-    play(head(), *governed(), to(answer_head(status, details=details)), refuses(status, code), emits(outcome="failed", termination=termination, error_code=code))
+    play(
+        head(),
+        *governed(),
+        to(answer_head(status, details=details)),
+        refuses(status, code),
+        emits(outcome="failed", termination=termination, error_code=code),
+    )
 
 
 def test_provider_error_is_passed_on_redacted() -> None:
@@ -265,7 +324,7 @@ def test_provider_error_is_passed_on_redacted() -> None:
         head(),
         *governed(),
         to(answer_head(429)),
-        replies(PassHead),
+        replies(PassAnswerHead),
         to(piece(echoed, end=True)),
         ends(PassBody, clean),
         emits(outcome="failed", termination="upstream_status", status=429, provider_status=429),
@@ -279,7 +338,7 @@ def test_provider_fault_or_refused_credential_is_502(status: int) -> None:
         head(),
         *governed(),
         to(answer_head(status)),
-        replies(PassHead),
+        replies(PassAnswerHead),
         to(piece(b'{"error": {"message": "no"}}', end=True)),
         refuses(502, "upstream_error"),
         emits(outcome="failed", error_code="upstream_error", provider_status=status, status=502),
@@ -288,7 +347,11 @@ def test_provider_fault_or_refused_credential_is_502(status: int) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "body"),
-    [(answer_head(), piece(b"<html>", end=True)), (answer_head(kind="text/html"), piece(b"hello", end=True)), (answer_head(), piece(b"", end=True))],
+    [
+        (answer_head(), piece(b"<html>", end=True)),
+        (answer_head(kind="text/html"), piece(b"hello", end=True)),
+        (answer_head(), piece(b"", end=True)),
+    ],
     ids=["not json", "html", "empty"],
 )
 def test_answer_that_cannot_be_read_is_not_passed_on(answer: object, body: object) -> None:
@@ -297,7 +360,7 @@ def test_answer_that_cannot_be_read_is_not_passed_on(answer: object, body: objec
         head(),
         *governed(),
         to(answer),  # type: ignore[arg-type] # parametrised events
-        replies(PassHead),
+        replies(PassAnswerHead),
         to(body),  # type: ignore[arg-type] # parametrised events
         refuses(502, "upstream_error"),
         emits(outcome="failed", termination="upstream_garbage"),
@@ -319,7 +382,7 @@ def test_stream_is_shown_piece_by_piece() -> None:
     """An event stream is asked for in pieces, its usage is read, and clean events are passed untouched."""
     usage = 'data: {"id":"chatcmpl-1","model":"tiny-1","choices":[],"usage":{"prompt_tokens":4,"completion_tokens":2}}\n\n'
 
-    def streamed(reply: PassHead) -> None:
+    def streamed(reply: PassAnswerHead) -> None:
         assert reply.streamed
 
     def flushed(reply: PassBody) -> None:
@@ -329,14 +392,22 @@ def test_stream_is_shown_piece_by_piece() -> None:
         head(),
         *governed(body=chat(stream=True)),
         to(answer_head(kind=STREAM)),
-        replies(PassHead, streamed),
+        replies(PassAnswerHead, streamed),
         to(piece(delta("hello, "))),
         replies(PassBody),
         to(piece(delta("lo", "stop") + usage)),
         replies(PassBody),
         to(piece("data: [DONE]\n\n", end=True)),
         ends(PassBody),
-        emits(outcome="served", termination="complete", stream=True, input_tokens=4, output_tokens=2, finish_reason="stop", usage_source="provider"),
+        emits(
+            outcome="served",
+            termination="complete",
+            stream=True,
+            input_tokens=4,
+            output_tokens=2,
+            finish_reason="stop",
+            usage_source="provider",
+        ),
     )
 
 
@@ -352,7 +423,7 @@ def test_address_split_over_two_events_is_redacted() -> None:
         head(),
         *governed(body=chat(stream=True)),
         to(answer_head(kind=STREAM)),
-        replies(PassHead),
+        replies(PassAnswerHead),
         to(piece(delta("ask jane@exa"))),
         replies(PassBody, keep),
         to(piece(delta("mple.com now", "stop") + "data: [DONE]\n\n", end=True)),
@@ -375,7 +446,7 @@ def test_block_in_mid_stream_ends_with_the_sdks_own_error() -> None:
         head(),
         *governed(body=chat(stream=True), verdict=verdict),
         to(answer_head(kind=STREAM)),
-        replies(PassHead),
+        replies(PassAnswerHead),
         to(piece(delta("ask jane@example.com now"))),
         replies(PassBody, error_event),
         to(piece(delta("more"))),
@@ -392,7 +463,7 @@ def test_block_in_mid_stream_keeps_its_row_when_the_app_leaves() -> None:
         head(),
         *governed(body=chat(stream=True), verdict=verdict),
         to(answer_head(kind=STREAM)),
-        replies(PassHead),
+        replies(PassAnswerHead),
         to(piece(delta("ask jane@example.com now"))),
         replies(PassBody),
         leaves(),
@@ -406,7 +477,7 @@ def test_stream_garbage_is_cut() -> None:
         head(),
         *governed(body=chat(stream=True)),
         to(answer_head(kind=STREAM)),
-        replies(PassHead),
+        replies(PassAnswerHead),
         to(piece("data: {oops\n\n", end=True)),
         ends(PassBody, lambda reply: b"upstream_error" in reply.body),
         emits(outcome="failed", termination="upstream_garbage", error_code="upstream_error"),
@@ -419,7 +490,7 @@ def test_stream_without_its_last_event_is_truncated() -> None:
         head(),
         *governed(body=chat(stream=True)),
         to(answer_head(kind=STREAM)),
-        replies(PassHead),
+        replies(PassAnswerHead),
         to(piece(delta("half a sen"), end=True)),
         ends(PassBody),
         emits(outcome="failed", termination="truncated", usage_source="estimated", output_tokens=3),
@@ -432,7 +503,7 @@ def test_stream_that_breaks_off_is_counted_by_what_flowed() -> None:
         head(),
         *governed(body=chat(stream=True)),
         to(answer_head(kind=STREAM)),
-        replies(PassHead),
+        replies(PassAnswerHead),
         to(piece(delta("some text. "))),
         replies(PassBody),
         leaves(),
@@ -446,11 +517,10 @@ def test_trailers_end_a_stream() -> None:
         head(),
         *governed(body=chat(stream=True)),
         to(answer_head(kind=STREAM)),
-        replies(PassHead),
+        replies(PassAnswerHead),
         to(piece(delta("done", "stop") + "data: [DONE]\n\n")),
         replies(PassBody),
         to(trailers()),
         ends(PassTrailers),
         emits(outcome="served", termination="complete"),
     )
-
