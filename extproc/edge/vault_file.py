@@ -26,6 +26,12 @@ def private_folder(folder: Path) -> Path:
     return folder
 
 
+def private_file(file: Path) -> Path:
+    """Refuse a file that others may read."""
+    _private(file, "600")
+    return file
+
+
 def make_keys(file: Path) -> Keyring:
     """Make the file with a first term. It appears whole or not at all, and never over another one."""
     private_folder(file.parent)
@@ -48,7 +54,7 @@ def open_keys(file: Path) -> Keyring:
     """Read the file and try its newest key on a record. Raises Unusable, naming the file, where it can't be used."""
     try:
         _private(file.parent, "700")
-        _private(file, "600")
+        private_file(file)
         keyring = store.read_terms(file.read_bytes())
     except OSError as error:
         raise Unusable(f"{file}: the vault's keys can't be read: {error.strerror}") from None

@@ -1,0 +1,67 @@
+"""The admin token: made at the first start, kept in a file that only its owner can read."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from contracts.errors import Unusable
+from extproc.edge.vault_file import private_file, private_folder
+
+_BYTES: Final = 32
+
+
+def token_file(data: Path) -> Path:
+    """Where the token is, under the data folder."""
+    return data / "admin-token"
+
+
+def make_token(data: Path) -> str | None:
+    """Make the token unless there is one. Returns it just this once, to be shown to whoever started the system first."""
+    file = token_file(data)
+    private_folder(data)
+    token = f"pcladmin_{secrets.token_urlsafe(_BYTES)}"
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return None
+    with os.fdopen(descriptor, "w") as out:
+        out.write(token + "\n")
+        out.flush()
+        os.fsync(out.fileno())
+    return token
+
+
+def read_token(file: Path) -> str:
+    """The token in `file`. Raises Unusable where it can't be used."""
+    try:
+        private_file(file)
+        token = file.read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        raise Unusable(f"{file}: the admin token can't be read; remove the file, and the next start makes another") from None
+    if len(token) < _BYTES:
+        raise Unusable(f"{file}: holds no admin token; remove the file, and the next start makes another")
+    return token
+
+
+@dataclass(frozen=True, slots=True)
+class AdminToken:
+    """Knows the token's hash only."""
+
+    digest: bytes
+
+    @classmethod
+    def of(cls, token: str) -> AdminToken:
+        """From the token itself."""
+        return cls(hashlib.sha256(token.encode()).digest())
+
+    def fits(self, header: str) -> bool:
+        """Whether an Authorization header carries the token; compared in constant time."""
+        scheme, _, presented = header.partition(" ")
+        digest = hashlib.sha256(presented.strip().encode("utf-8", "surrogateescape")).digest()
+        return hmac.compare_digest(digest, self.digest) and scheme.lower() == "bearer"

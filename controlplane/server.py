@@ -1,0 +1,90 @@
+"""`python -m controlplane.server --data DIR [-c FILE]`: the control process.
+
+Envoy's files are in place before the API answers, so whoever waits for /readyz may start Envoy next.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from contracts.errors import PortcullisError, Unusable
+from contracts.settings import Settings
+from controlplane.admin_token import AdminToken, make_token, read_token, token_file
+from controlplane.app import make_app
+from controlplane.governance import Governance
+from controlplane.state import State
+from extproc.config import load, near_misses
+from extproc.edge.vault_file import private_folder
+
+log = logging.getLogger("control")
+
+_DRAIN_S: Final = 2.0
+
+
+async def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    private_folder(settings.data)
+    private_folder(settings.run)
+    if make_token(settings.data):
+        log.info("made an admin token: %s", token_file(settings.data))
+    token = AdminToken.of(read_token(token_file(settings.data)))
+    state = State(settings.data)
+    try:
+        await serve(settings, Governance.start(settings, state), token, stop)
+    finally:
+        state.close()
+
+
+async def serve(settings: Settings, governance: Governance, token: AdminToken, stop: asyncio.Event) -> None:
+    """Listen for planes and for administrators until `stop`."""
+    planes = await governance.publisher.listen(settings.run / "snapshot.sock")
+    runner = web.AppRunner(make_app(settings, governance, token), access_log=None, shutdown_timeout=_DRAIN_S)
+    try:
+        await runner.setup()
+        await _site(runner, settings.control.listen).start()
+        log.info("ready on %s, snapshot %s", settings.control.listen, governance.estate.snapshot.revision)
+        await stop.wait()
+    except OSError as error:
+        raise Unusable(f"control.listen: can't listen on {settings.control.listen}: {error.strerror or error}") from None
+    finally:
+        await runner.cleanup()
+        await planes.close()
+
+
+def _site(runner: web.AppRunner, listen: str) -> web.TCPSite:
+    host, _, port = listen.rpartition(":")
+    return web.TCPSite(runner, host.strip("[]"), int(port))
+
+
+def main() -> int:
+    """The process."""
+    parser = argparse.ArgumentParser(prog="control", description="Portcullis control plane: keeps what is governed, and tells the parts.")
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("-c", "--config", type=Path)
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    os.umask(0o077)
+    try:
+        for warning in near_misses(os.environ):
+            log.warning("%s", warning)
+        asyncio.run(run(load(args.config, args.data, os.environ)))
+    except PortcullisError as why:
+        print(why, file=sys.stderr)  # noqa: T201 - the supervisor shows a part's last line to people
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
