@@ -32,7 +32,7 @@ class Event(NamedTuple):
     Attributes:
         raw: its exact bytes, the blank line included.
         data: its `data` lines joined by LF; None where it has none.
-        span: where `data` stands in `raw`, where that is one line; else None.
+        span: where `data` stands in `raw`, if that is one line and has a colon; else None.
         beside: its lines other than `data`: comments, `event`, `id`, `retry`, and names that mean nothing.
     """
 
@@ -122,15 +122,15 @@ def _read(raw: bytes, start: int) -> Event:
 
 def _read_lines(raw: bytes, start: int) -> Event:
     values: list[bytes] = []
-    spans: list[tuple[int, int]] = []
+    spans: list[tuple[int, int] | None] = []
     beside: list[bytes] = [raw[:start]]
     at = start
     for line_end in _LINE_END.finditer(raw, start):
         line = raw[at : line_end.start()]
-        name, _, value = line.partition(b":")
+        name, colon, value = line.partition(b":")
         if name == b"data":
             begin = line_end.start() - len(value) + value.startswith(b" ")
-            spans.append((begin, line_end.start()))
+            spans.append((begin, line_end.start()) if colon else None)
             values.append(raw[begin : line_end.start()])
         elif line:
             beside.append(raw[at : line_end.end()])
