@@ -1,0 +1,134 @@
+"""Rules in process: `data.gateway.verdict` by regorus, the same files that OPA reads.
+
+Built-in errors raise here, as with OPA's strict-builtin-errors. (regorus' faster compiled programs make them undefined,
+so that `not f(x)` becomes true where f broke; they are not used.) Every request is decided afresh, nothing is kept.
+
+An evaluation can't be interrupted: a late verdict is refused after the fact, and until then this process stands still.
+What a rule can cost is bounded by what it may call and by the size of the input, which holds counts and never content.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+
+import orjson
+import regorus
+
+from contracts.errors import PolicyUnavailable, Unusable
+from contracts.policy import MalformedVerdict, PolicyInput, Principal, Verdict, verdict_of
+from extproc.edge.policy_calls import call_problems, listed_builtins
+from extproc.edge.policy_rules import compiled, rule_problems
+from extproc.edge.policy_source import Module, Problem, blame, read
+
+ENTRY = "data.gateway.verdict"
+
+SAMPLE = PolicyInput(
+    principal=Principal("example", "example", "example", "example", "000000000000", "example"),
+    route="chat",
+    dialect="openai",
+    model="example",
+    provider="example",
+    upstream_model="example",
+    stream=False,
+    source_address="192.0.2.1",
+    time_ns=1_767_225_600_000_000_000,
+    request_bytes=400,
+    max_tokens=256,
+    findings_prompt={"EMAIL_ADDRESS": 1},
+    key_models=("example",),
+    key_routes=(),
+    profile_prompt={"*": "redact"},
+    profile_answer={"*": "redact"},
+    profile_unscanned="block",
+    zero_data_retention=False,
+)
+"""A plain request. A policy that has no verdict about it is not loaded."""
+
+
+class EmbeddedPolicy:
+    """A loaded policy. Made by `load`; asked by `decide`, from one thread.
+
+    `revision` is the digest of its files. `trouble` says what made the last refused decision fail, for operators: a place
+    in a file and the engine's words, or the shape that was wrong; empty while all went well.
+    """
+
+    def __init__(self, modules: list[Module], timeout_ms: int, clock: Callable[[], float] = perf_counter) -> None:
+        document = compiled(modules)
+        self.revision = str(document["gateway"]["revision"])  # type: ignore[index] # compiled() is typed as JSON
+        self.trouble = ""
+        self._pristine = _engine(modules, document)
+        self._engine = self._pristine.clone()
+        self._limit_s = timeout_ms / 1000
+        self._clock = clock
+
+    @classmethod
+    def load(cls, folder: Path, timeout_ms: int = 250) -> EmbeddedPolicy:
+        """Read and check a folder such as policies/. Raises Unusable, a line for each problem: file:line: what to do."""
+        modules, problems = inspect(folder)
+        if problems:
+            raise Unusable("\n".join(f"{folder / problem.file}:{problem.line}: {problem.text}" for problem in problems))
+        policy = cls(modules, timeout_ms)
+        try:
+            policy.decide(SAMPLE)
+        except PolicyUnavailable as none:
+            raise Unusable(f"{folder}: the policy has no verdict about a plain request ({policy.trouble}): mend that rule.") from none
+        return policy
+
+    def decide(self, asked: PolicyInput) -> Verdict:
+        """The verdict about one request. Raises PolicyUnavailable: undefined, malformed, late, or any error on the way."""
+        begun = self._clock()
+        with self._refusing():
+            self._engine.set_input_json(orjson.dumps(asked.document()).decode())
+            verdict = verdict_of(orjson.loads(self._engine.eval_rule_as_json(ENTRY)))
+            if verdict.revision != self.revision:
+                raise MalformedVerdict("verdict.revision is not the loaded one")
+            if self._clock() - begun > self._limit_s:
+                raise TimeoutError("the verdict came later than policy_timeout_ms")
+        return verdict
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Turn whatever breaks into one refusal, and go on with an engine that has seen none of it."""
+        try:
+            yield
+        except BaseException as broken:
+            # A panic in Rust arrives as a BaseException of its own; a signal's exceptions are none of ours.
+            if not isinstance(broken, Exception) and type(broken).__name__ != "PanicException":
+                raise
+            self._engine = self._pristine.clone()
+            self.trouble = _trouble(broken)
+            raise PolicyUnavailable(
+                "The gate's rules gave no usable verdict, so the request was refused. Try again, or tell whoever runs this gate."
+            ) from broken
+        self.trouble = ""
+
+
+def inspect(folder: Path) -> tuple[list[Module], list[Problem]]:
+    """The modules of a folder, and everything that speaks against loading them, in the order of files and lines."""
+    modules, problems = read(folder)
+    try:
+        allowed = listed_builtins(folder)
+    except (OSError, ValueError):
+        problems.append(Problem("capabilities.json", 1, "The list of built-ins is missing or not JSON: restore the file."))
+        return modules, sorted(problems)
+    problems += rule_problems(modules)
+    problems += call_problems(modules, allowed)
+    return modules, sorted(set(problems))
+
+
+def _engine(modules: list[Module], document: dict[str, object]) -> regorus.Engine:
+    engine = regorus.Engine()
+    for module in modules:
+        engine.add_policy(module.path, module.text)
+    engine.add_data_json(json.dumps(document))
+    return engine
+
+
+def _trouble(broken: BaseException) -> str:
+    if isinstance(broken, MalformedVerdict | TimeoutError):
+        return str(broken)
+    return str(blame(str(broken), ENTRY))

@@ -1,0 +1,20 @@
+# METADATA
+# title: Personal data
+# description: |
+#   What to do with findings is written in the key's profile; this rule hands it on. It denies nothing itself:
+#   the action "block" does, when something is found. A table without "*", or none, blocks everything.
+package gateway.rules.content.personal_data
+
+actions := input.profile if {
+	input.profile.prompt["*"]
+	input.profile.answer["*"]
+	input.profile.unscanned
+} else := {
+	"prompt": _table("prompt"),
+	"answer": _table("answer"),
+	"unscanned": object.get(input, ["profile", "unscanned"], "block"),
+}
+
+_table(side) := input.profile[side] if {
+	input.profile[side]["*"]
+} else := {"*": "block"}

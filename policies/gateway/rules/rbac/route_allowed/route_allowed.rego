@@ -1,0 +1,20 @@
+# METADATA
+# title: Route allowed
+# description: |
+#   A key that lists routes reaches only those. An empty list leaves every route open;
+#   a missing list, or a missing route, closes all.
+package gateway.rules.rbac.route_allowed
+
+# METADATA
+# description: The key's list of routes does not name this one.
+# custom:
+#   code: route_not_allowed
+#   message: This key may not use this route. Ask whoever runs this gate to add it to the key's routes.
+deny contains {"code": "route_not_allowed"} if not _open
+
+_open if {
+	input.request.route in input.key.routes
+} else if {
+	is_string(input.request.route)
+	input.key.routes == []
+}
