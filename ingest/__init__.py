@@ -1,0 +1,1 @@
+"""From spool segments and Envoy's access log to rows in ClickHouse: every exchange once."""

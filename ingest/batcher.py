@@ -1,0 +1,45 @@
+"""When a batch of rows is due: by count, by bytes, or by the age of its first row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from ingest.columns import Row
+
+MOST_ROWS: Final = 5_000
+MOST_BYTES: Final = 8 << 20
+MOST_AGE: Final = 200_000_000
+
+
+@dataclass(slots=True)
+class Batcher:
+    """Collects rows. Time is an argument, in nanoseconds; `size` is what a row took in the spool, in bytes."""
+
+    most_rows: int = MOST_ROWS
+    most_bytes: int = MOST_BYTES
+    most_age: int = MOST_AGE
+    rows: list[Row] = field(default_factory=list)
+    _bytes: int = 0
+    _since: int = 0
+
+    def add(self, row: Row, size: int, now: int) -> None:
+        """Take a row in. Never refuses: who reads asks `full` before reading on."""
+        if not self.rows:
+            self._since = now
+        self.rows.append(row)
+        self._bytes += size
+
+    @property
+    def full(self) -> bool:
+        """Whether no more should be read before the batch is stored."""
+        return len(self.rows) >= self.most_rows or self._bytes >= self.most_bytes
+
+    def due(self, now: int) -> bool:
+        """Whether the batch is to be stored now."""
+        return bool(self.rows) and (self.full or now - self._since >= self.most_age)
+
+    def take(self) -> list[Row]:
+        """All rows, in the order they came; the batcher is empty then."""
+        taken, self.rows, self._bytes = self.rows, [], 0
+        return taken

@@ -1,0 +1,93 @@
+"""A row as JSON (column → value, from the spool) becomes the tuple that ClickHouse is given, or is refused by name.
+
+What passes here can be inserted: types and ranges are those of contracts/audit.py. So a poison row is found before
+the insert, in most cases, and not by trying.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from uuid import UUID
+
+from contracts.audit import COLUMNS, AuditRow
+
+Row = dict[str, Any]
+
+NAMES: Final = tuple(COLUMNS)
+TYPES: Final = tuple(meta["ch"] for meta in COLUMNS.values())
+
+
+class PoisonError(ValueError):
+    """The row can't be stored as it is. Names the column, never the value."""
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a string")
+    value.encode()  # a lone surrogate has no UTF-8
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("not true or false")
+    return value
+
+
+def _whole(bits: int) -> Callable[[Any], int]:
+    def check(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError("not a whole number")
+        if not 0 <= value < 1 << bits:
+            raise ValueError(f"not within {bits} bits")
+        return value
+
+    return check
+
+
+def _list(value: Any) -> list[str]:
+    if not isinstance(value, list | tuple):
+        raise TypeError("not a list")
+    return [_text(item) for item in value]
+
+
+def _map(of: Callable[[Any], Any]) -> Callable[[Any], dict[str, Any]]:
+    def check(value: Any) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            raise TypeError("not a map")
+        return {_text(key): of(item) for key, item in value.items()}
+
+    return check
+
+
+_CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
+    "UUID": lambda value: str(UUID(_text(value))),
+    "DateTime64(9, 'UTC')": _whole(63),
+    "String": _text,
+    "LowCardinality(String)": _text,
+    "Bool": _flag,
+    "UInt16": _whole(16),
+    "UInt32": _whole(32),
+    "UInt64": _whole(64),
+    "Array(LowCardinality(String))": _list,
+    "Map(String, String)": _map(_text),
+    "Map(LowCardinality(String), String)": _map(_text),
+    "Map(LowCardinality(String), LowCardinality(String))": _map(_text),
+    "Map(LowCardinality(String), UInt32)": _map(_whole(32)),
+}
+
+_BLANK: Final = AuditRow(id="00000000-0000-0000-0000-000000000000")
+_PLAN: Final = tuple((name, _CHECKS[meta["ch"]], getattr(_BLANK, name)) for name, meta in COLUMNS.items())
+
+
+def values(row: Row) -> list[Any]:
+    """Values in the order of NAMES; a column the writer did not know gets its default. Raises PoisonError."""
+    return [_value(name, check, row.get(name, default)) for name, check, default in _PLAN]
+
+
+def _value(name: str, check: Callable[[Any], Any], value: Any) -> Any:
+    try:
+        return check(value)
+    except (TypeError, ValueError) as error:
+        raise PoisonError(f"column {name}: {error if isinstance(error, TypeError) else 'out of range'}") from None

@@ -1,0 +1,46 @@
+"""What Envoy itself counts, asked on its admin Unix socket.
+
+API: https://www.envoyproxy.io/docs/envoy/v1.40.0/operations/admin.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+
+STAT_PREFIX: Final = "http.gateway."
+"""As controlplane/envoy_listener.py names the listener that apps talk to."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnvoyCount:
+    """Since Envoy's start: streams begun, and those of them still under way. `since`: Unix seconds, ± 1."""
+
+    total: int
+    active: int
+    since: int
+
+
+async def count(socket: Path) -> EnvoyCount | None:
+    """Ask; None where Envoy does not answer within 2 s."""
+    try:
+        connector = aiohttp.UnixConnector(str(socket))
+        async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(2)) as session:
+            info = json.loads(await _get(session, "/server_info"))
+            stats = json.loads(await _get(session, f"/stats?format=json&filter=^{STAT_PREFIX}downstream_rq_(total|active)$"))
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+        return None
+    values = {stat["name"].removeprefix(STAT_PREFIX): int(stat["value"]) for stat in stats.get("stats", []) if "name" in stat}
+    uptime = int(str(info.get("uptime_all_epochs", "0s")).rstrip("s") or 0)
+    return EnvoyCount(values.get("downstream_rq_total", 0), values.get("downstream_rq_active", 0), int(time.time()) - uptime)
+
+
+async def _get(session: aiohttp.ClientSession, path: str) -> str:
+    async with session.get(f"http://envoy{path}") as answer:
+        answer.raise_for_status()
+        return await answer.text()

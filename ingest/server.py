@@ -1,0 +1,185 @@
+"""`python -m ingest.server --data DIR [-c FILE]`: ships rows, and answers questions about them on `run/ingest.sock`.
+
+GET  /healthz          200 once the tables exist; 503 with a reason before
+POST /query            {"sql": …} → {"columns", "types", "rows", "truncated"}; 400, 408 or 503 → {"error"}
+GET  /stats            counts; see `stats`
+GET  /tail?after=PLACE {"rows", "next"}: waits up to 20 s for rows stored after PLACE; none given: from now on
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import uuid
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from contracts.errors import Unusable
+from contracts.settings import Settings
+from extproc.config import load
+from ingest.clickhouse import EngineDownError
+from ingest.envoy_admin import count
+from ingest.query import Queries, QueryRefusedError
+from ingest.recent import Recent
+from ingest.worker import Worker, folder_of, stored
+
+log = logging.getLogger("ingest")
+
+PATIENCE: Final = 20.0
+MOST_SQL: Final = 1 << 20
+
+
+class Door:
+    """The HTTP side."""
+
+    def __init__(self, settings: Settings, worker: Worker, queries: Queries, recent: Recent) -> None:
+        self._settings, self._worker, self._queries, self._recent = settings, worker, queries, recent
+
+    def app(self) -> web.Application:
+        """The routes."""
+        app = web.Application(client_max_size=MOST_SQL)
+        app.add_routes(
+            [
+                web.get("/healthz", self.healthz),
+                web.post("/query", self.query),
+                web.get("/stats", self.stats),
+                web.get("/tail", self.tail),
+            ]
+        )
+        return app
+
+    async def healthz(self, _request: web.Request) -> web.Response:
+        """Whether the tables exist."""
+        if self._worker.ready.is_set():
+            return _json({"ready": True, "trouble": self._worker.standing.trouble})
+        return _json({"ready": False, "error": self._worker.standing.trouble or "the audit database is being opened"}, 503)
+
+    async def query(self, request: web.Request) -> web.Response:
+        """Run someone's SQL."""
+        try:
+            asked = orjson.loads(await request.read())
+            sql = asked["sql"]
+        except (ValueError, KeyError, TypeError):
+            return _json({"error": 'The body must be JSON: {"sql": "SELECT …"}.'}, 400)
+        if not isinstance(sql, str) or not self._worker.ready.is_set():
+            return (
+                _json({"error": "The audit database is not open yet. Try again."}, 503)
+                if isinstance(sql, str)
+                else _json({"error": "`sql` must be a text."}, 400)
+            )
+        try:
+            answer = await asyncio.get_running_loop().run_in_executor(self._queries.pool, self._queries.ask, sql)
+        except QueryRefusedError as error:
+            return _json({"error": error.message}, error.status)
+        return _json(asdict(answer))
+
+    async def stats(self, _request: web.Request) -> web.Response:
+        """Counts. Of one another:
+
+        accepted   exchanges that ingest has read of, by either witness, open intents among them
+        stored     sum(count) of the table
+        spooled    exchanges read of but not stored yet; `open` of these are under way; `unread_bytes` is not read yet
+        envoy      streams Envoy began since `since`; `envoy_active` of them still run
+        stored_since  stored exchanges that began since then
+
+        Once nothing is under way and the spool is read, envoy - envoy_active = stored_since, as long as Envoy's start
+        lies more than a second after the last exchange before it (Envoy tells its age in whole seconds).
+        """
+        envoy = await count(self._settings.run / "envoy-admin.sock")
+        standing, counts = self._worker.standing, self._worker.standing.counts
+        try:
+            total, later = await asyncio.get_running_loop().run_in_executor(self._queries.pool, self._stored, envoy.since if envoy else 0)
+        except EngineDownError as error:
+            return _json({"error": f"The audit database does not answer: {error}"}, 503)
+        return _json(
+            {
+                "accepted": counts.get("exchanges", 0) + standing.open_intents,
+                "stored": total,
+                "spooled": standing.spooled + standing.open_intents,
+                "open": standing.open_intents,
+                "unread_bytes": standing.unread_bytes,
+                "dead": counts.get("dead", 0),
+                "late": counts.get("late", 0),
+                "duplicate": counts.get("duplicate", 0),
+                "corrupt": counts.get("corrupt", 0),
+                "torn": counts.get("torn", 0),
+                "witnessed": counts.get("lines", 0),
+                "witness_rows": counts.get("witnessed", 0),
+                "envoy": envoy.total if envoy else None,
+                "envoy_active": envoy.active if envoy else None,
+                "since": envoy.since if envoy else None,
+                "stored_since": later if envoy else None,
+                "trouble": standing.trouble,
+            }
+        )
+
+    async def tail(self, request: web.Request) -> web.Response:
+        """Rows as they are stored."""
+        place = request.query.get("after", self._recent.place)
+        rows, following = await self._recent.after(place, PATIENCE)
+        return _json({"rows": rows, "next": following})
+
+    def _stored(self, since: int) -> tuple[int, int]:
+        with self._queries.session() as engine:
+            return stored(engine, since)
+
+
+async def serve(settings: Settings) -> None:
+    """Ship and answer until SIGTERM or SIGINT. Raises Unusable."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    socket = settings.run / "ingest.sock"
+    folder_of(socket)
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, stop.set)
+    recent = Recent(uuid.uuid4().hex[:8])
+    worker = Worker(settings, lambda rows: _on_loop(loop, recent.add, rows), lambda: _on_loop(loop, stop.set))
+    queries = Queries(worker.open_engine, in_session=settings.audit == "chdb")
+    runner = web.AppRunner(Door(settings, worker, queries, recent).app(), access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    socket.unlink(missing_ok=True)
+    await web.UnixSite(runner, str(socket)).start()
+    socket.chmod(0o600)
+    worker.start()
+    await stop.wait()
+    await runner.cleanup()
+    await asyncio.to_thread(worker.stop)
+    await asyncio.to_thread(queries.close)
+    if worker.failed:
+        raise worker.failed
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The process. 0: stopped on request. 2: settings or files can't be used."""
+    parser = argparse.ArgumentParser("ingest.server", description="Ships audit rows from the spool to ClickHouse.")
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("-c", "--config", type=Path)
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
+    try:
+        asyncio.run(serve(load(given.config, given.data, os.environ)))
+    except Unusable as error:
+        log.error("%s", error)  # noqa: TRY400 - a sentence for people
+        return 2
+    return 0
+
+
+def _on_loop(loop: asyncio.AbstractEventLoop, what: Any, *arguments: Any) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended first
+        loop.call_soon_threadsafe(what, *arguments)
+
+
+def _json(answer: dict[str, Any], status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(answer, default=str), status=status, content_type="application/json")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
