@@ -133,7 +133,7 @@ def test_what_is_kept_and_held_back_does_not_grow(piece: str) -> None:
         settled = window.feed(piece)
         fed += len(piece)
         assert fed - settled.upto <= 2 * REACH
-        assert len(window._text) <= 3 * REACH  # what is kept
+        assert len(window._text) <= 3 * REACH
 
 
 def test_prose_is_held_back_by_one_word_at_most() -> None:

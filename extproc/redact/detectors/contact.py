@@ -83,9 +83,8 @@ def _local_start(text: str, at: int) -> int:
 def _domain_end(text: str, begin: int) -> int:
     """Where the longest plausible domain from `begin` ends; -1 when there is none."""
     domain = _DOMAIN.match(text, begin, min(len(text), begin + _DOMAIN_MAX))
-    if domain is None:
-        return -1
-    labels, end = domain.group().split("."), domain.end()
+    end = domain.end() if domain else begin
+    labels = text[begin:end].split(".")
     while len(labels) > 1:
         label = labels.pop()
         top = _TOP_LEVEL.match(label)

@@ -1,9 +1,11 @@
 """Money: payment card numbers.
 
-Number and check digit: ISO/IEC 7812-1, annex B (the Luhn formula). Issuer ranges and lengths, by
-brand: Visa, Mastercard, American Express, Discover and Diners Club, JCB and UnionPay as their
-public BIN pages and the tables of braintree/credit-card-type (MIT) list them; each range is
-widened where issuers are known to use more of it (JCB: all of 35; Visa: the old 13 digits).
+Number and check digit: ISO/IEC 7812-1, annex B (the Luhn formula). Issuer ranges and lengths of
+Visa, Mastercard, American Express, Diners Club, Discover, JCB, UnionPay, Maestro and Mir were
+compared with the table of braintree/credit-card-type (MIT), and widened where numbers beyond it
+are in use or in samples (Visa of 13 digits, all of 35 for JCB, 15 digits for JCB's 1800 and 2131);
+RuPay's 82 and Troy's 9792 are not in that table. UATP (15 digits from 1) is left out: identifiers
+of that shape are far more frequent than such cards.
 Groups: 4-4-4-4 (and -3), 4-6-5 (American Express), 4-6-4 (Diners Club) as printed on cards, or
 any grouping of a run that holds nothing but the number.
 """
