@@ -72,7 +72,7 @@ NOTE: Final = (
 
 COMMENTS: Final = {
     "admin": "Statistics and readiness. A Unix socket in a 0700 folder: it can also stop Envoy.",
-    "per_connection_buffer_limit_bytes": "The largest answer held whole (limits.response_bytes); a request has its own limit below.",
+    "per_connection_buffer_limit_bytes": "The largest request that is held whole (limits.request_bytes); more is 413.",
     "enable_reuse_port": "A second process on this port is an error, not half of the traffic.",
     "normalize_path": "One spelling of a path, so that rules and routes mean the same thing.",
     "rds": "Routes, watched.",
@@ -94,7 +94,7 @@ COMMENTS: Final = {
     "local_reply_config": "Every answer that Envoy makes itself has our shape and codes. First match wins.",
     "route_config": "A provider is reached only with metadata that extproc sets after the verdict.\n"
     "Declared but not opened: 503. Anything else: 404.",
-    "request_body_buffer_limit": "limits.request_bytes; more is 413.",
+    "request_body_buffer_limit": "The largest answer that is held whole (limits.response_bytes); more is 502. Event streams have no such limit.",
     "retry_policy": "Only where no byte was sent: a second attempt never makes the provider work twice.",
     "clusters": "Extproc, and one cluster a provider.",
     "circuit_breakers": "Envoy's default of 1,024 would stop exchanges that are well.",

@@ -58,7 +58,7 @@ def listener(edge: Edge, routes: RouteConfiguration | None) -> Listener:
     return Listener(
         name=NAME,
         address=Address(socket_address=SocketAddress(address=edge.address, port_value=edge.port)),
-        per_connection_buffer_limit_bytes=edge.response_bytes,
+        per_connection_buffer_limit_bytes=edge.request_bytes,  # more is 413; the route that opens raises it for the answer
         enable_reuse_port=False,  # a second process on the port must be an error, not half of the traffic
         filter_chains=[chain],
     )

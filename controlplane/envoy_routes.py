@@ -62,7 +62,6 @@ def route_table(routes: Sequence[Declared], providers: Iterable[ProviderRecord],
         name=NAME,
         domains=["*"],
         routes=[*doors, *closed, unknown],
-        request_body_buffer_limit=edge.request_bytes,
         request_headers_to_remove=list(INTERNAL),
     )
     return RouteConfiguration(name=NAME, virtual_hosts=[host], validate_clusters=False)
@@ -84,6 +83,9 @@ def _door(route: Declared, provider: ProviderRecord, edge: Edge) -> Route:
             idle_timeout=seconds(edge.upstream_idle_s),
             retry_policy=RetryPolicy(retry_on="connect-failure", num_retries=1),
         ),
+        # Envoy has one limit for both ways: the listener's, until the router takes over with this one, and by then
+        # the request has been held whole and measured.
+        request_body_buffer_limit=max(edge.request_bytes, edge.response_bytes),
     )
 
 

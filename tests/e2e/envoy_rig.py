@@ -203,9 +203,17 @@ class _Request(BaseHTTPRequestHandler):
     server: Provider
 
     def do_POST(self) -> None:  # noqa: N802 - the library's name
-        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        body = self._chunks() if "transfer-encoding" in self.headers else self.rfile.read(int(self.headers.get("content-length", 0)))
         self.server.received.append(Received(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body))
         self.server.answering(self)
+
+    def _chunks(self) -> bytes:
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
 
     do_GET = do_POST  # noqa: N815 - the library's name
 
