@@ -6,7 +6,8 @@ A rule hears who, what, where from and how much. It never sees text of a prompt 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from typing import Final
 
 STRENGTH: Final = ("allow", "alert", "mask", "hash", "tokenize", "redact", "block")
@@ -52,7 +53,7 @@ class PolicyInput:
     def document(self) -> dict[str, object]:
         """The JSON object that rules read as `input`."""
         return {
-            "principal": asdict(self.principal),
+            "principal": {name: getattr(self.principal, name) for name in Principal.__slots__},
             "request": {
                 "route": self.route,
                 "dialect": self.dialect,
@@ -62,7 +63,7 @@ class PolicyInput:
                 "max_tokens": self.max_tokens,
             },
             "target": {"provider": self.provider, "model": self.upstream_model},
-            "source": {"address": self.source_address},
+            "source": {"address": _canonical(self.source_address)},
             "time_ns": self.time_ns,
             "findings": {"prompt": dict(self.findings_prompt)},
             "key": {"models": list(self.key_models), "routes": list(self.key_routes)},
@@ -73,6 +74,20 @@ class PolicyInput:
             },
             "environment": {"zero_data_retention": self.zero_data_retention},
         }
+
+
+def _canonical(address: str) -> str:
+    """An IPv4 address written as IPv6 (::ffff:a.b.c.d, RFC 4291 section 2.5.5.2) as IPv4.
+
+    The two Rego engines disagree whether the long form lies in an IPv4 network.
+    """
+    if ":" not in address:
+        return address
+    try:
+        mapped = IPv6Address(address).ipv4_mapped
+    except ValueError:
+        return address
+    return str(mapped) if mapped else address
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,7 @@ What a rule can cost is bounded by what it may call and by the size of the input
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
@@ -80,31 +79,34 @@ class EmbeddedPolicy:
 
     def decide(self, asked: PolicyInput) -> Verdict:
         """The verdict about one request. Raises PolicyUnavailable: undefined, malformed, late, or any error on the way."""
-        begun = self._clock()
-        with self._refusing():
-            self._engine.set_input_json(orjson.dumps(asked.document()).decode())
-            verdict = verdict_of(orjson.loads(self._engine.eval_rule_as_json(ENTRY)))
-            if verdict.revision != self.revision:
-                raise MalformedVerdict("verdict.revision is not the loaded one")
-            if self._clock() - begun > self._limit_s:
-                raise TimeoutError("the verdict came later than policy_timeout_ms")
+        try:
+            verdict = self._ask(asked)
+        except BaseException as broken:
+            self._give_up(broken)
+            raise
+        self.trouble = ""
         return verdict
 
-    @contextmanager
-    def _refusing(self) -> Iterator[None]:
-        """Turn whatever breaks into one refusal, and go on with an engine that has seen none of it."""
-        try:
-            yield
-        except BaseException as broken:
-            # A panic in Rust arrives as a BaseException of its own; a signal's exceptions are none of ours.
-            if not isinstance(broken, Exception) and type(broken).__name__ != "PanicException":
-                raise
-            self._engine = self._pristine.clone()
-            self.trouble = _trouble(broken)
-            raise PolicyUnavailable(
-                "The gate's rules gave no usable verdict, so the request was refused. Try again, or tell whoever runs this gate."
-            ) from broken
-        self.trouble = ""
+    def _ask(self, asked: PolicyInput) -> Verdict:
+        begun = self._clock()
+        self._engine.set_input_json(orjson.dumps(asked.document()).decode())
+        verdict = verdict_of(orjson.loads(self._engine.eval_rule_as_json(ENTRY)))
+        if verdict.revision != self.revision:
+            raise MalformedVerdict("verdict.revision is not the loaded one")
+        if self._clock() - begun > self._limit_s:
+            raise TimeoutError("the verdict came later than policy_timeout_ms")
+        return verdict
+
+    def _give_up(self, broken: BaseException) -> None:
+        """Turn whatever broke into one refusal, and go on with an engine that has seen none of it."""
+        # A panic in Rust arrives as a BaseException of its own; a signal's exceptions are none of ours.
+        if not isinstance(broken, Exception) and type(broken).__name__ != "PanicException":
+            return
+        self._engine = self._pristine.clone()
+        self.trouble = _trouble(broken)
+        raise PolicyUnavailable(
+            "The gate's rules gave no usable verdict, so the request was refused. Try again, or tell whoever runs this gate."
+        ) from broken
 
 
 def inspect(folder: Path) -> tuple[list[Module], list[Problem]]:

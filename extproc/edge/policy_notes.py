@@ -28,7 +28,7 @@ class Note:
     above: int
 
 
-class BadNote(ValueError):
+class NoteError(ValueError):
     """A METADATA block that can't be used; `line` is where it begins."""
 
     def __init__(self, line: int, text: str) -> None:
@@ -37,7 +37,7 @@ class BadNote(ValueError):
 
 
 def notes(text: str) -> list[Note]:
-    """The annotations with a `custom.code`. Raises BadNote."""
+    """The annotations with a `custom.code`. Raises NoteError."""
     found = []
     for line, above, block in _blocks(text):
         note = _note(line, above, _document(line, block))
@@ -73,9 +73,9 @@ def _document(line: int, block: str) -> dict[str, object]:
     try:
         document = yaml.safe_load(block)
     except yaml.YAMLError as broken:
-        raise BadNote(line, "The METADATA block is not YAML: see OPA's page on annotations.") from broken
+        raise NoteError(line, "The METADATA block is not YAML: see OPA's page on annotations.") from broken
     if not isinstance(document, dict):
-        raise BadNote(line, "The METADATA block is not a list of fields: write `title:`, `description:` or `custom:`.")
+        raise NoteError(line, "The METADATA block is not a list of fields: write `title:`, `description:` or `custom:`.")
     return document
 
 
@@ -85,7 +85,7 @@ def _note(line: int, above: int, document: dict[str, object]) -> Note | None:
         return None
     code, message = custom["code"], custom.get("message", document.get("description"))
     if not isinstance(code, str) or not _CODE.fullmatch(code):
-        raise BadNote(line, "custom.code must be 3 to 63 of a-z, 0-9 and _, beginning with a letter.")
+        raise NoteError(line, "custom.code must be 3 to 63 of a-z, 0-9 and _, beginning with a letter.")
     if not isinstance(message, str) or not message.strip():
-        raise BadNote(line, f"Code {code} has no text: add custom.message, which says what to do next.")
+        raise NoteError(line, f"Code {code} has no text: add custom.message, which says what to do next.")
     return Note(code, " ".join(message.split()), line, above)

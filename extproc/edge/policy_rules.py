@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from extproc.edge.policy_notes import BadNote, Note, notes, parts
+from extproc.edge.policy_notes import Note, NoteError, notes, parts
 from extproc.edge.policy_source import Module, Problem, revision
 from extproc.edge.policy_syntax import Head, heads, imports, literal_fields, package
 
@@ -62,7 +62,7 @@ def _package_problems(module: Module) -> Iterator[Problem]:
 def _output_problems(module: Module) -> Iterator[Problem]:
     try:
         found = notes(module.text)
-    except BadNote as bad:
+    except NoteError as bad:
         yield Problem(module.path, bad.line, str(bad))
         return
     yield from _note_problems(module, found)
