@@ -14,6 +14,7 @@ from contracts.snapshot import DEFAULT_PROFILE, EnvironmentRecord, ProfileRecord
 from contracts.usage import Price
 from controlplane import declared_values as values
 from controlplane.declared import Declared, DeclaredCredential, DeclaredKey, DeclaredModel, SecretSource
+from extproc.redact.scanner import KINDS
 from extproc.yaml_lines import Item, read, suggestion
 
 R = TypeVar("R")
@@ -206,8 +207,8 @@ def _profile(item: Item, name: str) -> ProfileRecord:
 
 def _actions(item: Item) -> dict[str, str]:
     entries = item.entries()
-    for kind in entries.keys() - {"*", *values.KINDS}:
-        entries[kind].wrong(f"this version finds no '{kind}'{suggestion(kind, ('*', *values.KINDS))}")
+    for kind in entries.keys() - {"*", *KINDS}:
+        entries[kind].wrong(f"this version finds no '{kind}'{suggestion(kind, ('*', *KINDS))}")
     if "*" not in entries:
         item.wrong('an entry for "*" is missing: it says what happens to every kind that is not named')
     return {kind: entry.read(values.action) or "block" for kind, entry in entries.items()}

@@ -16,7 +16,6 @@ PARSED_DIALECTS: Final = ("openai",)
 ROUTES: Final = ("chat",)
 LATER_ROUTES: Final = ("embeddings", "messages", "responses")
 
-KINDS: Final = ("CREDIT_CARD", "EMAIL_ADDRESS")
 ACTIONS: Final = ("allow", "alert", "redact", "block")
 LATER_ACTIONS: Final = ("mask", "hash", "tokenize")
 UNSCANNED_ACTIONS: Final = ("allow", "alert", "block")
@@ -45,9 +44,9 @@ def model_name(text: str) -> str:
 
 
 def pattern(text: str) -> str:
-    """A model's name, or a glob in which `*` stands for any characters."""
-    if not _PATTERN.fullmatch(text):
-        raise ValueError("must be a model's name, or one in which '*' stands for any characters, such as \"gpt-4o*\"")
+    """A model's name, or a pattern with one `*`, as policies/gateway/lib/names.rego reads it."""
+    if not _PATTERN.fullmatch(text) or text.count("*") > 1:
+        raise ValueError("must be a model's name, or one in which a single '*' stands for any characters, such as \"gpt-4o*\"")
     return text
 
 

@@ -1,0 +1,141 @@
+"""`portcullis apply`: reads the file and the secrets it points to, has it made so, and shows new keys once."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from contracts.errors import Unusable
+from controlplane import declared_values as values
+from controlplane.client import find
+from controlplane.declarative import declared
+from controlplane.declared import Declared
+
+_MAX_SECRET_BYTES = 64 << 10
+
+
+def apply(args: argparse.Namespace) -> int:
+    """The verb. 3 where a data plane did not take the change: it may still go by the rules of before."""
+    text = read_text(args.file)
+    secrets = resolved(declared(text, args.file), args.file, os.environ)
+    client = find(args.data, os.environ)
+    question = {"document": text, "file": args.file, "secrets": secrets, "dry_run": args.dry_run}
+    if args.keys_file and not args.dry_run:
+        with KeysFile(args.keys_file) as place:
+            done = client.call("POST", "/api/v1/apply", question)
+            place.keep(done["keys"])
+            done["keys"] = {}
+    else:
+        done = client.call("POST", "/api/v1/apply", question)
+    if args.json:
+        print(json.dumps(done))
+    else:
+        _show(done, args.keys_file)
+    late = [plane for plane in done["planes"] if plane["problem"]]
+    for plane in late:
+        print(f"portcullis: data plane {plane['plane']}: {plane['problem']}", file=sys.stderr)
+    return 3 if late else 0
+
+
+def read_text(file: str) -> str:
+    """A declarative file; - is the standard input. Raises Unusable where it can not be read."""
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise Unusable(f"{file}: there is no such file") from None
+    except OSError as error:
+        raise Unusable(f"{file}: can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise Unusable(f"{file}: is not UTF-8") from None
+
+
+def resolved(wanted: Declared, file: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """The credentials' secrets by name. Raises Unusable with a line for each that is not there; none shows a secret."""
+    found, problems = {}, []
+    for name, credential in wanted.credentials.items():
+        source = credential.source
+        try:
+            secret = _of_environment(source.place, environ) if source.kind == "env" else _of_file(Path(file).parent / source.place)
+            found[name] = values.secret_text(secret)
+        except ValueError as error:
+            problems.append(f"{file}:{source.line}: credentials.{name}.secret.{source.kind}: {error}")
+    if problems:
+        raise Unusable("\n".join(problems))
+    return found
+
+
+def _of_environment(name: str, environ: Mapping[str, str]) -> str:
+    if name not in environ:
+        raise ValueError(f"the environment variable {name} is not set")
+    return environ[name].strip()
+
+
+def _of_file(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX_SECRET_BYTES).decode("ascii").strip()
+    except OSError as error:
+        raise ValueError(f"{path} can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} holds no secret that a header could carry") from None
+
+
+class KeysFile:
+    """The file for new keys' secrets. Opened before anything is applied, so that no secret is lost on a full disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.held = self._already()
+        try:
+            descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        except OSError as error:
+            raise Unusable(f"{path}: can't be written: {error.strerror}; nothing was applied") from None
+        os.close(descriptor)
+        self._fresh = Path(fresh)
+
+    def __enter__(self) -> KeysFile:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._fresh.unlink(missing_ok=True)
+
+    def _already(self) -> dict[str, str]:
+        try:
+            held = json.loads(self.path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError):
+            held = None
+        if not isinstance(held, dict):
+            raise Unusable(f"{self.path}: is there and is no file of keys; name another one with --keys-file")
+        return held
+
+    def keep(self, issued: Mapping[str, str]) -> None:
+        """Add the new ones to those that the file held before."""
+        self._fresh.write_text(json.dumps({**self.held, **issued}, indent=2) + "\n")
+        self._fresh.rename(self.path)
+
+
+def _show(done: Mapping[str, Any], place: Path | None) -> None:
+    for note in done["notes"]:
+        print(f"note: {note}")
+    for change in done["changes"]:
+        print(f"{change['sign']} {change['kind']} {change['name']}" + (f" ({', '.join(change['fields'])})" if change["fields"] else ""))
+    if not done["changes"]:
+        print(f"nothing to change; revision {done['revision']} is in force")
+    elif done["dry_run"]:
+        print("nothing was changed (--dry-run)")
+    else:
+        print(f"done; revision {done['revision']} is in force")
+    if place and not done["dry_run"]:
+        print(f"secrets of new keys are in {place}")
+    elif done["keys"]:
+        print("\nNew virtual keys, shown this once:")
+        for name, secret in done["keys"].items():
+            print(f"  {name}  {secret}")

@@ -1,0 +1,62 @@
+"""Verbs that start something."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed
+
+from contracts.settings import Settings
+from extproc.config import load, near_misses
+
+
+def settings_of(args: argparse.Namespace) -> Settings:
+    """The settings in force, with a warning for each variable that only looks like one."""
+    for warning in near_misses(os.environ):
+        print(f"portcullis: warning: {warning}", file=sys.stderr)
+    return load(args.config, args.data, os.environ)
+
+
+def up(args: argparse.Namespace) -> int:
+    """`up`: every part, until Ctrl-C."""
+    from controlplane import supervisor  # noqa: PLC0415 - loaded for this verb only
+
+    settings = settings_of(args)
+    show_token(settings)
+    return supervisor.main(settings, args.config)
+
+
+def demo(args: argparse.Namespace) -> int:
+    """`demo`: every part and a mock provider, and three requests."""
+    from controlplane import demo as show  # noqa: PLC0415 - loaded for this verb only
+
+    return show.main(settings_of(args), args.config, once=args.once)
+
+
+def mock(args: argparse.Namespace) -> int:
+    """`mock`: the mock provider, until Ctrl-C."""
+    from controlplane import mock as provider  # noqa: PLC0415 - loaded for this verb only
+
+    return provider.main(args.port, None)
+
+
+def version(args: argparse.Namespace) -> int:
+    """`version`."""
+    try:
+        found = installed("portcullis")
+    except PackageNotFoundError:
+        found = "not installed, run from source"
+    print(json.dumps({"version": found}) if args.json else f"portcullis {found}")
+    return 0
+
+
+def show_token(settings: Settings) -> None:
+    """On the first start, show the admin token this once; it stays in its file."""
+    from controlplane.admin_token import make_token, token_file  # noqa: PLC0415 - loaded for this verb only
+
+    token = make_token(settings.data)
+    if token:
+        print(f"Admin token, shown this once: {token}\nIt is also in {token_file(settings.data)}, for the portcullis command.")
