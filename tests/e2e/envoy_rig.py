@@ -19,6 +19,7 @@ from ssl import SSLContext
 from typing import Any, Final
 
 import grpc
+
 from contracts.snapshot import ProviderRecord, Snapshot
 from controlplane.envoy_config import render_edge, write
 from controlplane.envoy_edge import Edge
@@ -121,7 +122,7 @@ class Processor:
         server.start()
         return server
 
-    def _exchange(self, messages: Iterator[pb.ProcessingRequest], context: grpc.ServicerContext) -> Iterator[pb.ProcessingResponse]:
+    def _exchange(self, messages: Iterator[pb.ProcessingRequest], _: grpc.ServicerContext) -> Iterator[pb.ProcessingResponse]:
         mine: list[pb.ProcessingRequest] = []
         self.seen.append(mine)
 
@@ -175,6 +176,7 @@ class Provider(ThreadingHTTPServer):
 
     @property
     def port(self) -> int:
+        """Where it listens."""
         return int(self.server_address[1])
 
     def get_request(self) -> tuple[Any, Any]:
@@ -202,7 +204,7 @@ class _Request(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Provider
 
-    def do_POST(self) -> None:  # noqa: N802 - the library's name
+    def do_POST(self) -> None:
         body = self._chunks() if "transfer-encoding" in self.headers else self.rfile.read(int(self.headers.get("content-length", 0)))
         self.server.received.append(Received(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body))
         self.server.answering(self)
