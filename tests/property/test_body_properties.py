@@ -38,7 +38,9 @@ def spelled(value: Any, dice: random.Random) -> str:
     if isinstance(value, list):
         return "[" + gap + ",".join(gap + spelled(item, dice) + gap for item in value) + "]"
     if isinstance(value, dict):
-        return "{" + gap + ",".join(f"{gap}{spelled(name, dice)}{gap}:{gap}{spelled(item, dice)}" for name, item in value.items()) + gap + "}"
+        return (
+            "{" + gap + ",".join(f"{gap}{spelled(name, dice)}{gap}:{gap}{spelled(item, dice)}" for name, item in value.items()) + gap + "}"
+        )
     return json.dumps(value)
 
 
@@ -104,7 +106,9 @@ def test_edits_change_what_they_name_and_no_other_byte(value: Any, dice: random.
     for leaf in document.leaves():
         bounds = sorted(data.draw(st.lists(st.integers(0, len(leaf.text)), max_size=4))) if data else [1, 2]
         cuts = [Cut(start, end, dice.choice(["", "[X]", 'é"\\😀'])) for start, end in zip(bounds[::2], bounds[1::2], strict=False)]
-        kept += [leaf.text[start:end] for start, end in zip([0, *(c.end for c in cuts)], [*(c.start for c in cuts), len(leaf.text)], strict=True)]
+        kept += [
+            leaf.text[start:end] for start, end in zip([0, *(c.end for c in cuts)], [*(c.start for c in cuts), len(leaf.text)], strict=True)
+        ]
         text = leaf.text
         for cut in reversed(cuts):
             text = text[: cut.start] + cut.replacement + text[cut.end :]

@@ -140,7 +140,7 @@ def test_an_edit_leaves_the_spelling_around_it_alone() -> None:
     [
         ([Cut(0, 1, "")], rb'"\ud83d\ude00\u00e9z"'),
         ([Cut(1, 2, "-")], rb'"a-\u00e9z"'),
-        ([Cut(2, 3, "\n\u00fc\"\\")], '"a\\ud83d\\ude00\\nü\\"\\\\z"'.encode()),
+        ([Cut(2, 3, '\n\u00fc"\\')], '"a\\ud83d\\ude00\\nü\\"\\\\z"'.encode()),
         ([Cut(4, 4, "!"), Cut(0, 0, "!")], rb'"!a\ud83d\ude00\u00e9z!"'),
         ([Cut(1, 3, ""), Cut(3, 4, "Z")], b'"aZ"'),
         ([], rb'"a\ud83d\ude00\u00e9z"'),

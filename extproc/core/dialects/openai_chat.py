@@ -129,7 +129,7 @@ def _unscanned(message: Any) -> int:
     if content is None or type(content) is str:
         return 0
     if type(content) is not list or not all(type(part) is dict and type(part.get("type")) is str for part in content):
-        raise Malformed("a message's content is neither a string nor an array of parts with a type")
+        raise Malformed("messages holds a content that is neither a string nor an array of parts with a type")
     return sum(part["type"] not in _SCANNED_PARTS for part in content)
 
 
