@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from contracts.errors import Unusable
 from controlplane import declared_values as values
@@ -99,7 +99,7 @@ class KeysFile:
         os.close(descriptor)
         self._fresh = Path(fresh)
 
-    def __enter__(self) -> KeysFile:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:

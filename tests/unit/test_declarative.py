@@ -1,0 +1,293 @@
+"""The declarative file: what it says, and what is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from contracts.errors import Unusable
+from contracts.usage import Price
+from controlplane.declarative import SECTIONS, declared
+from controlplane.declared import Declared
+from controlplane.declared_values import ACTIONS, matches, secret_text
+from extproc.redact.scanner import KINDS
+
+BASE = """\
+organisation: acme
+providers:
+  openai: {dialect: openai, url: https://api.openai.com/v1/}
+  claude: {dialect: anthropic, url: https://api.anthropic.com}
+  local:  {dialect: openai, url: http://127.0.0.1:9901/v1, insecure: true}
+credentials:
+  openai-main: {provider: openai, secret: {env: OPENAI_API_KEY}}
+models:
+  gpt-4o-mini: {provider: openai, credential: openai-main}
+  cheap: {provider: local, model: tiny, price: {input: 0.15, output: 0.60}}
+environments:
+  dev:    {content: full, retention: {rows: 30d, content: 3d}}
+  health: {zero_data_retention: true}
+teams:
+  search: {projects: {ranking: {}, suggest: {}}}
+keys:
+  ranking-dev: {team: search, project: ranking, environment: dev, models: [cheap, "gpt-4o*"], routes: [chat, embeddings],
+                expires: 2027-01-01, addresses: [], may_set_user: true, profile: strict}
+profiles:
+  strict: {prompt: {CREDIT_CARD: block, "*": redact}, answer: {"*": redact}, unscanned: block}
+  watch:  {prompt: {"*": alert}, answer: {"*": alert}, unscanned: alert}
+"""
+
+
+def changed(*paths_and_values: Any) -> str:
+    """BASE with values put at dotted paths; `None` for a value removes it. Written anew, one entry a line."""
+    tree = yaml.safe_load(BASE)
+    for path, value in zip(paths_and_values[::2], paths_and_values[1::2], strict=True):
+        *way, last = path.split("/")
+        place = tree
+        for step in way:
+            place = place.setdefault(step, {})
+        if value is None:
+            del place[last]
+        else:
+            place[last] = value
+    return yaml.safe_dump(tree, sort_keys=False)
+
+
+def problems(text: str) -> list[str]:
+    """What is wrong, without the file's name."""
+    with pytest.raises(Unusable) as refused:
+        declared(text, "f.yaml")
+    return [re.sub(r"^f\.yaml:\d+: ", "", line) for line in str(refused.value).splitlines()]
+
+
+def base(text: str = BASE) -> Declared:
+    """A file that can be used."""
+    return declared(text, "f.yaml")
+
+
+def test_the_contracts_file_is_read() -> None:
+    """Each record of the contract's example, but for what this version refuses, comes out as it is written."""
+    found = base()
+    assert found.organisation == "acme"
+    assert found.providers["openai"].url == "https://api.openai.com/v1"
+    assert found.models["cheap"].price == Price(150_000_000, 600_000_000, "")
+    assert (found.models["cheap"].upstream, found.models["cheap"].credential) == ("tiny", "")
+    assert found.models["gpt-4o-mini"].credential == "openai-main"
+    assert found.environments["health"].zero_data_retention
+    assert found.teams == {"search": ("ranking", "suggest")}
+    key = found.keys["ranking-dev"]
+    assert (key.models, key.routes, key.expires, key.profile) == (("cheap", "gpt-4o*"), ("chat", "embeddings"), 1798761600, "strict")
+    assert found.profiles["watch"].unscanned == "alert"
+    assert found.profiles["default"].unscanned == "block"
+
+
+def test_what_keeps_less_than_asked_is_a_note() -> None:
+    """Content, retention, routes and dialects that this version lacks are accepted, and said."""
+    notes = "\n".join(base().notes)
+    for path in ("providers.claude.dialect", "environments.dev.content", "environments.dev.retention", "keys.ranking-dev.routes[1]"):
+        assert path in notes
+
+
+def test_every_problem_is_told_at_once_with_its_line() -> None:
+    """Problems of all sections come in the file's order, each with its own line."""
+    text = "organisation: acme\nprovidres: {}\nproviders:\n  a: {dialect: openai, url: 'ftp://x'}\nkeys:\n  k:\n    team: none\n    colour: red\n"
+    with pytest.raises(Unusable) as refused:
+        declared(text, "f.yaml")
+    lines = str(refused.value).splitlines()
+    assert [int(line.split(":")[1]) for line in lines] == [2, 4, 7, 7, 7, 7, 8]
+    assert "did you mean 'providers'?" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        # what would let more through than the file says
+        ("budgets/month", {"hard": "100 USD"}, "budgets: budgets are not in this version"),
+        ("limits/rate", {"requests": "60/min"}, "limits: limits are not in this version"),
+        ("keys/ranking-dev/max_tokens", 4096, "max_tokens: a key's token ceiling is not in this version"),
+        ("keys/ranking-dev/addresses", ["10.0.0.0/8"], "addresses: a key's list of addresses is not in this version"),
+        ("models/opus", {"provider": "claude"}, "models of the dialect anthropic are not in this version"),
+        ("profiles/strict/prompt/EMAIL_ADDRESS", "mask", "the action 'mask' is not in this version"),
+        ("profiles/strict/answer/*", "tokenize", "the action 'tokenize' is not in this version"),
+        ("profiles/strict/prompt/PHONE_NUMBER", "redact", "this version finds no 'PHONE_NUMBER'"),
+        # names of things that are not there
+        ("models/cheap/provider", "locl", "no 'locl' under providers; did you mean 'local'?"),
+        ("models/gpt-4o-mini/credential", "other", "no 'other' under credentials"),
+        ("credentials/openai-main/provider", "other", "no 'other' under providers"),
+        ("keys/ranking-dev/team", "find", "no 'find' under teams"),
+        ("keys/ranking-dev/project", "rank", "team 'search' has no project 'rank'; did you mean 'ranking'?"),
+        ("keys/ranking-dev/environment", "prod", "no 'prod' under environments"),
+        ("keys/ranking-dev/profile", "strikt", "no 'strikt' under profiles; did you mean 'strict'?"),
+        ("keys/ranking-dev/models", ["cheep"], "no 'cheep' under models; did you mean 'cheap'?"),
+        ("keys/ranking-dev/routes", ["chats"], "unknown route"),
+        # what is missing
+        ("organisation", None, "'organisation' is missing"),
+        ("providers/local/url", None, "'url' is missing"),
+        ("keys/ranking-dev/models", None, "'models' is missing"),
+        ("keys/ranking-dev/environment", None, "'environment' is missing"),
+        ("keys/ranking-dev/models", [], "names no model"),
+        ("keys/ranking-dev/routes", [], "names no route"),
+        ("profiles/strict/prompt", {"CREDIT_CARD": "block"}, 'an entry for "*" is missing'),
+        ("profiles/strict/answer", None, "'answer' is missing"),
+        # what is wrong in itself
+        ("keys/ranking-dev/colour", "red", "keys.ranking-dev.colour: unknown field"),
+        ("keys/ranking-dev/models", ["gpt-*-*"], "a single '*'"),
+        ("keys/ranking-dev/models", ["gpt-[4]"], "must be a model's name"),
+        ("keys/ranking-dev/models", "cheap", "must be a list"),
+        ("keys/ranking-dev/expires", "soon", "must be a date"),
+        ("keys/ranking-dev/expires", "2027-01-01T08:00:00", "has no time zone"),
+        ("keys/ranking-dev/expires", "2027-02-30", "must be a date"),
+        ("keys/ranking-dev/may_set_user", "maybe", "must be true or false"),
+        ("models/cheap/price/input", "free", "must be US dollars"),
+        ("models/cheap/price/input", -1, "must be US dollars"),
+        ("models/cheap/price/input", float("nan"), "must be US dollars"),
+        ("models/cheap/price/output", "0.0000000001", "more than nine decimals"),
+        ("models/cheap/price/cached", 1, "unknown field"),
+        ("models/CHEAP", {"provider": "local"}, "differs from 'cheap' only in upper and lower case"),
+        ("models/a b", {"provider": "local"}, "a model's name starts"),
+        ("teams/search/projects/a b", {}, "a name starts"),
+        ("teams/search/projects/ranking", {"size": 1}, "unknown field"),
+        ("providers/local/dialect", "openia", "unknown dialect; did you mean 'openai'?"),
+        ("profiles/strict/prompt/*", "shred", "unknown action"),
+        ("profiles/strict/unscanned", "redact", "what can't be scanned can't be redacted"),
+        ("environments/dev/content", "some", "must be full or none"),
+        ("environments/health/content", "full", "keeps no content"),
+        ("credentials/openai-main/secret", "sk-planted", "must be a table"),
+        ("credentials/openai-main/secret", {"env": "A", "file": "b"}, "must say where the secret is"),
+        ("credentials/openai-main/secret", {}, "must say where the secret is"),
+        ("credentials/openai-main/secret", {"value": "x"}, "unknown field"),
+    ],
+)
+def test_what_is_wrong_is_refused_by_name(path: str, value: Any, words: str) -> None:
+    """Each mistake gives a sentence that names it and says what to do."""
+    assert any(words in line for line in problems(changed(path, value)))
+
+
+def test_one_mistake_is_told_once() -> None:
+    """Things that name a faulty record are not faulty themselves."""
+    assert len(problems(changed("providers/local/url", "nowhere"))) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "api.openai.com", "ftp://x", "https://", "https://user:planted@h", "https://h?q=1", "https://h/#f", "https://h:0", "https://h:99999", "https://h/../x",
+        "https://h/a b", "https://-h", "https://h\u00e9", "https://[::1", "https://[fe80::1%25eth0]", "http://10.0.0.1", "http://localhost.evil.example", "https://h/%2e",
+    ],
+)  # fmt: skip
+def test_urls_that_no_provider_can_have(url: str) -> None:
+    """A URL must be one that Envoy can be told, and plain HTTP must be meant; a password in it is not repeated."""
+    (line,) = problems(changed("providers/openai/url", url))
+    assert line.startswith("providers.openai.url: ")
+    assert "planted" not in line
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://h",
+        "https://h.example:8443/a/b-c_d.e~f",
+        "https://[2001:db8::1]:8443/v1",
+        "http://localhost:1",
+        "http://[::1]:1",
+        "http://127.8.9.1",
+    ],
+)
+def test_urls_that_providers_have(url: str) -> None:
+    """Hosts, ports, paths, IPv6, and plain HTTP to this machine."""
+    assert base(changed("providers/openai/url", url)).providers["openai"].url == url
+
+
+def test_plain_http_to_a_network_must_be_meant() -> None:
+    """`insecure: true` allows plain HTTP; on an https URL it is refused, as it could be misread."""
+    meant = {"dialect": "openai", "url": "http://10.0.0.1/v1", "insecure": True}
+    assert base(changed("providers/openai", meant)).providers["openai"].insecure
+    assert "remove it" in problems(changed("providers/openai/insecure", True))[0]
+
+
+def test_the_credential_of_a_model_is_found_or_asked_for() -> None:
+    """Left out it is the provider's only one; several are ambiguous; one of another provider is wrong."""
+    assert base(changed("models/gpt-4o-mini/credential", None)).models["gpt-4o-mini"].credential == "openai-main"
+    second = {"provider": "openai", "secret": {"env": "B"}}
+    assert "ambiguous" in problems(changed("models/gpt-4o-mini/credential", None, "credentials/second", second))[0]
+    assert "is for the provider 'openai'" in problems(changed("models/cheap/credential", "openai-main"))[0]
+
+
+def test_names_twice_are_refused() -> None:
+    """YAML would silently keep the last."""
+    assert any("'strict' stands here twice" in line for line in problems(BASE.replace("  watch:", "  strict:")))
+
+
+def test_words_that_yaml_takes_for_other_things_stay_names() -> None:
+    """A team `no` and a project `2024` are names, not a boolean and a number."""
+    found = base(
+        BASE.replace("search:", "no:")
+        .replace("team: search", "team: no")
+        .replace("ranking: {}", "2024: {}")
+        .replace("project: ranking", "project: 2024")
+    )
+    assert found.teams == {"no": ("2024", "suggest")}
+
+
+def test_prices_are_exact() -> None:
+    """A price that no binary fraction equals is kept to the nano-dollar."""
+    assert base(changed("models/cheap/price/input", 0.1, "models/cheap/price/output", "1.123456789")).models["cheap"].price == Price(
+        100_000_000, 1_123_456_789, ""
+    )
+
+
+def test_a_time_with_its_zone_is_read() -> None:
+    """RFC 3339, with Z or an offset."""
+    assert base(changed("keys/ranking-dev/expires", "2027-01-01T02:00:00+02:00")).keys["ranking-dev"].expires == 1798761600
+    assert base(BASE.replace("2027-01-01", "2027-01-01T00:00:00Z")).keys["ranking-dev"].expires == 1798761600
+
+
+def test_a_pattern_that_matches_nothing_yet_is_a_note() -> None:
+    """It may be meant for models to come; a plain name may not."""
+    assert any("'new-*' matches no model" in note for note in base(changed("keys/ranking-dev/models", ["new-*"])).notes)
+
+
+def test_an_own_default_profile_is_used() -> None:
+    """The file may say what keys without a profile get."""
+    own = {"prompt": {"*": "block"}, "answer": {"*": "block"}}
+    found = base(changed("profiles/default", own, "keys/ranking-dev/profile", None))
+    assert found.profiles["default"].prompt == {"*": "block"}
+    assert found.keys["ranking-dev"].profile == "default"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "model", "fits"),
+    [
+        ("*", "a/b", True),
+        ("gpt-*", "gpt-", True),
+        ("a*a", "a", False),
+        ("a*a", "aa", True),
+        ("gpt.4", "gptx4", False),
+        ("*-mini", "gpt-mini", True),
+        ("gpt", "GPT", False),
+    ],
+)
+def test_patterns(pattern: str, model: str, fits: bool) -> None:
+    """A star is any characters, also none; everything else is itself."""
+    assert matches(pattern, model) == fits
+
+
+@pytest.mark.parametrize("text", ["", "a b", "a\nb", "é", "a\0", "x" * 8193])
+def test_secrets_that_no_header_may_carry(text: str) -> None:
+    """They are refused, and not repeated."""
+    with pytest.raises(ValueError, match="secret is empty, or holds") as refused:
+        secret_text(text)
+    assert not text or text not in str(refused.value)
+
+
+def test_the_reference_shows_a_file_that_is_read_and_names_everything(root: Path) -> None:
+    """The example in docs/reference/declarative.md applies as it stands, without a note, and each section and kind is told of."""
+    page = (root / "docs/reference/declarative.md").read_text()
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert base(example).notes == ()
+    headings = re.findall(r"^## (.*)$", page, re.MULTILINE)
+    assert {name for heading in headings for name in heading.split(", ")} == set(SECTIONS)
+    assert all(f"`{word}`" in page for word in (*KINDS, *ACTIONS))
