@@ -17,11 +17,13 @@ from clickhouse_connect.driver.exceptions import DataError, Error
 
 from contracts.errors import PortcullisError, Unusable
 from ingest.columns import NAMES, TYPES
+from ingest.witness import Known
 
 TABLE: Final = "audit.requests"
 CONNECT_SECONDS: Final = 5
 ANSWER_SECONDS: Final = 30
 
+_SHAPE: Final[dict[str, Any]] = {"column_names": list(NAMES), "column_type_names": list(TYPES)}
 _CODE: Final = re.compile(r"Code: (\d+)")
 _POISON: Final = frozenset({6, 26, 27, 33, 38, 41, 53, 69, 70, 72, 117, 130, 131, 321, 349, 376, 407})
 """Error codes of ClickHouse that speak of a value, not of the server: parsing, conversion, ranges, sizes.
@@ -50,13 +52,11 @@ class Engine:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def insert(self, rows: Sequence[Sequence[Any]], token: str) -> None:
-        """Insert rows (values in the order of NAMES) once for `token`. Raises EngineDownError, EngineRefusedError."""
+    def insert(self, columns: Sequence[Sequence[Any]], token: str) -> None:
+        """Insert columns (in the order of NAMES) once for `token`. Raises EngineDownError, EngineRefusedError."""
         settings = {"insert_deduplication_token": token, "async_insert": 0, "max_partitions_per_insert_block": 0}
         try:
-            self._client.insert(
-                "requests", rows, database="audit", column_names=list(NAMES), column_type_names=list(TYPES), settings=settings
-            )
+            self._client.insert("requests", columns, database="audit", column_oriented=True, settings=settings, **_SHAPE)
         except Exception as error:
             raise _sorted_out(error) from error
 
@@ -91,18 +91,18 @@ class Engine:
         for name, value in settings.items():
             self._client.set_client_setting(name, value)
 
-    def known(self, names: Iterable[str], since: int, until: int) -> set[str]:
-        """Which of these are an `id`, or Envoy's id, of a row with a time in [since, until] (ns)."""
+    def known(self, names: Iterable[str], since: int, until: int) -> Known:
+        """Which of these name a row with a time in [since, until] (ns). Raises EngineDownError."""
         asked = sorted(set(names) - {""})
         if not asked:
-            return set()
+            return Known()
         sql = (
-            f"SELECT toString(id), envoy_id FROM {TABLE} "  # noqa: S608 - a constant
+            f"SELECT toString(id), if(witness = 'extproc', envoy_id, '') FROM {TABLE} "  # noqa: S608 - a constant
             "WHERE time >= fromUnixTimestamp64Nano({since:Int64}) AND time <= fromUnixTimestamp64Nano({until:Int64}) "
             "AND (toString(id) IN {names:Array(String)} OR envoy_id IN {names:Array(String)})"
         )
         found = self.rows(sql, {"since": since, "until": until, "names": asked})
-        return {name for row in found for name in row if name in set(asked)}
+        return Known(frozenset(row[0] for row in found), frozenset(row[1] for row in found) & set(asked))
 
     def close(self) -> None:
         """End the session."""

@@ -6,7 +6,7 @@ the insert, in most cases, and not by trying.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -77,13 +77,9 @@ _CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
     "Map(LowCardinality(String), UInt32)": _map(_whole(32)),
 }
 
+_BITS: Final = {_CHECKS["DateTime64(9, 'UTC')"]: 63, _CHECKS["UInt16"]: 16, _CHECKS["UInt32"]: 32, _CHECKS["UInt64"]: 64}
 _BLANK: Final = AuditRow(id="00000000-0000-0000-0000-000000000000")
 _PLAN: Final = tuple((name, _CHECKS[meta["ch"]], getattr(_BLANK, name)) for name, meta in COLUMNS.items())
-
-
-def values(row: Row) -> list[Any]:
-    """Values in the order of NAMES; a column the writer did not know gets its default. Raises PoisonError."""
-    return [_value(name, check, row.get(name, default)) for name, check, default in _PLAN]
 
 
 def _value(name: str, check: Callable[[Any], Any], value: Any) -> Any:
@@ -91,3 +87,27 @@ def _value(name: str, check: Callable[[Any], Any], value: Any) -> Any:
         return check(value)
     except (TypeError, ValueError) as error:
         raise PoisonError(f"column {name}: {error if isinstance(error, TypeError) else 'out of range'}") from None
+
+
+def by_column(rows: Sequence[Row]) -> list[list[Any]]:
+    """The same for many rows, a list for each column, checked a column at a time. Raises PoisonError if any row would."""
+    return [_column(name, check, [row.get(name, default) for row in rows]) for name, check, default in _PLAN]
+
+
+def _column(name: str, check: Callable[[Any], Any], given: list[Any]) -> list[Any]:
+    """What is plainly right is passed as it is; all else is checked value by value."""
+    kinds = set(map(type, given))
+    whole = _BITS.get(check)
+    if kinds == {int} and whole and min(given) >= 0 and max(given) >> whole == 0:
+        return given
+    if (check is _flag and kinds == {bool}) or (check is _text and kinds == {str} and _is_unicode(given)):
+        return given
+    return [_value(name, check, value) for value in given]
+
+
+def _is_unicode(texts: list[str]) -> bool:
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

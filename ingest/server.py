@@ -66,16 +66,13 @@ class Door:
     async def query(self, request: web.Request) -> web.Response:
         """Run someone's SQL."""
         try:
-            asked = orjson.loads(await request.read())
-            sql = asked["sql"]
+            sql = orjson.loads(await request.read())["sql"]
         except (ValueError, KeyError, TypeError):
+            sql = None
+        if not isinstance(sql, str):
             return _json({"error": 'The body must be JSON: {"sql": "SELECT …"}.'}, 400)
-        if not isinstance(sql, str) or not self._worker.ready.is_set():
-            return (
-                _json({"error": "The audit database is not open yet. Try again."}, 503)
-                if isinstance(sql, str)
-                else _json({"error": "`sql` must be a text."}, 400)
-            )
+        if not self._worker.ready.is_set():
+            return _json({"error": "The audit database is not open yet. Try again."}, 503)
         try:
             answer = await asyncio.get_running_loop().run_in_executor(self._queries.pool, self._queries.ask, sql)
         except QueryRefusedError as error:
@@ -83,16 +80,17 @@ class Door:
         return _json(asdict(answer))
 
     async def stats(self, _request: web.Request) -> web.Response:
-        """Counts. Of one another:
+        """Counts, and which of them can be compared.
 
-        accepted   exchanges that ingest has read of, by either witness, open intents among them
-        stored     sum(count) of the table
-        spooled    exchanges read of but not stored yet; `open` of these are under way; `unread_bytes` is not read yet
-        envoy      streams Envoy began since `since`; `envoy_active` of them still run
+        accepted      exchanges that ingest has read of, by either witness, open intents among them
+        stored        sum(count) of the table
+        spooled       exchanges read of but not stored yet; `open` of these are under way; `unread_bytes` is not read yet
+        envoy         streams Envoy began since `since` (Unix seconds, ± 1); `envoy_active` of them still run
         stored_since  stored exchanges that began since then
 
-        Once nothing is under way and the spool is read, envoy - envoy_active = stored_since, as long as Envoy's start
-        lies more than a second after the last exchange before it (Envoy tells its age in whole seconds).
+        With nothing under way and `unread_bytes` and `spooled` 0: envoy - envoy_active = stored_since, as long as no
+        exchange of an earlier Envoy lies within a second of this one's start; accepted = stored + dead, but for rows
+        that were in the database before this spool.
         """
         envoy = await count(self._settings.run / "envoy-admin.sock")
         standing, counts = self._worker.standing, self._worker.standing.counts
@@ -163,6 +161,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path)
     parser.add_argument("-c", "--config", type=Path)
     given = parser.parse_args(arguments)
+    os.umask(0o077)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
     try:
         asyncio.run(serve(load(given.config, given.data, os.environ)))

@@ -19,11 +19,11 @@ from ingest.access_line import parse
 from ingest.access_log import AccessLog, LogCursor
 from ingest.batcher import Batcher
 from ingest.clickhouse import Engine, EngineDownError, EngineRefusedError
-from ingest.columns import PoisonError, Row, values
+from ingest.columns import PoisonError, Row, by_column
 from ingest.keyless import Keyless, is_keyless
 from ingest.ledger import Ledger, Plan
 from ingest.spool_reader import Cursor, Record, SpoolReader
-from ingest.witness import Candidate, Story, Writer
+from ingest.witness import Candidate, Known, Story, Writer
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ class Shipper:
             self._changed = True
             self.story.settle(candidates, self._known([candidate.row for candidate in candidates], candidates))
 
-    def _known(self, rows: list[Row], candidates: list[Candidate]) -> set[str]:
+    def _known(self, rows: list[Row], candidates: list[Candidate]) -> Known:
         names = [candidate.id for candidate in candidates] + [candidate.envoy_id for candidate in candidates]
         times = [row["time"] for row in rows]
         return self._engine.known(names, max(0, min(times) - HOUR), max(times) + HOUR)
@@ -177,20 +177,25 @@ class Shipper:
         self._carry_out()
 
     def _checked(self, rows: list[Row]) -> list[Row]:
-        good = []
-        for row in rows:
-            try:
-                values(row)
-            except PoisonError as error:
-                self._die(str(error), row)
-            else:
-                good.append(row)
-        return good
+        """The rows that can be stored; the others die."""
+        try:
+            by_column(rows)
+        except PoisonError:
+            return [row for row in rows if self._is_sound(row)]
+        return rows
+
+    def _is_sound(self, row: Row) -> bool:
+        try:
+            by_column([row])
+        except PoisonError as error:
+            self._die(str(error), row)
+            return False
+        return True
 
     def _unknown_of(self, rows: list[Row]) -> list[Row]:
         times = [row["time"] for row in rows]
         known = self._engine.known([row["id"] for row in rows], max(0, min(times) - HOUR), max(times) + HOUR)
-        return [row for row in rows if row["id"] not in known]
+        return [row for row in rows if row["id"] not in known.ids]
 
     def _planned(self, rows: list[Row]) -> Plan:
         self._number += 1
@@ -241,7 +246,7 @@ class Shipper:
     def _insert(self, rows: list[Row], token: str) -> None:
         """Insert once; rows that the engine can't take are found by halving, and put aside."""
         try:
-            self._engine.insert([values(row) for row in rows], token)
+            self._engine.insert(by_column(rows), token)
         except EngineRefusedError as error:
             if len(rows) == 1:
                 self._put_aside([{"why": str(error), "row": rows[0]}])

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import logging
 import os
 import time
@@ -18,6 +17,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import orjson
 
 from ingest.columns import Row
 from ingest.frame import MAX_PAYLOAD, OVERHEAD, BadSegmentError, Cut, Header, Tail, cut, read_header
@@ -179,7 +180,7 @@ def _records(found: Cut, number: int, writer: str) -> list[tuple[int, Record]]:
 def _record(payload: bytes, number: int, writer: str) -> Record:
     size = len(payload)
     try:
-        read = json.loads(payload)
+        read = orjson.loads(payload)
         kind = next(iter(read))
         row = read[kind]
         if kind in {"row", "intent"} and isinstance(row["id"], str) and isinstance(row["time"], int):

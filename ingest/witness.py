@@ -17,7 +17,7 @@ found again in the segments, which are kept for as long as an intent in them is 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
@@ -89,6 +89,14 @@ class Candidate:
     id: str
     envoy_id: str
     line: Line | None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What ClickHouse knows of the names it was asked for: ids of any row, and Envoy's ids of rows that extproc wrote."""
+
+    ids: frozenset[str] = frozenset()
+    envoy_ids: frozenset[str] = frozenset()
 
 
 class _Recent(OrderedDict[str, str]):
@@ -180,20 +188,22 @@ class Story:
         named = {candidate.id for candidate in lines}
         return lines + [candidate for candidate in self._orphans(now, writer) if candidate.id not in named]
 
-    def settle(self, candidates: Iterable[Candidate], known: Collection[str]) -> None:
-        """Write the candidates, but for those whose id, or Envoy's id where they have no other, ClickHouse knows."""
+    def settle(self, candidates: Iterable[Candidate], known: Known) -> None:
+        """Write the candidates, but for those that ClickHouse knows."""
         for candidate in candidates:
             self.open.pop(candidate.id, None)
+            nameless = candidate.line is not None and not candidate.line.id
             if candidate.line:
                 self._drop_pending(candidate.line)
-            if candidate.id in known or (candidate.line and not candidate.line.id and candidate.envoy_id in known):
+            if candidate.envoy_id in known.envoy_ids if nameless else candidate.id in known.ids:
                 continue
+            row = self._with_fresh_id(candidate, known) if nameless else candidate.row
             self.counts["witnessed"] += 1
             self.counts["exchanges"] += 1
-            self._written.note(candidate.id)
-            if candidate.line and not candidate.line.id and candidate.envoy_id:
+            self._written.note(row["id"])
+            if nameless and candidate.envoy_id:
                 self._written.note(candidate.envoy_id, "nameless")
-            self.rows.append(candidate.row)
+            self.rows.append(row)
 
     @property
     def waiting(self) -> int:
@@ -261,11 +271,14 @@ class Story:
         end = ending(line.flags, line.details, line.status)
         if intent:
             end = CRASHED if life is Life.DEAD else with_credential(end)
-        row_id = line.row_id
-        if not line.id and row_id in self._written:  # an x-request-id used twice
-            row_id = replace(line, envoy_id="").row_id
-        row = self._witnessed(intent.row if intent else {"id": row_id}, line.known, end)
+        row = self._witnessed(intent.row if intent else {"id": line.row_id}, line.known, end)
         return Candidate(row, row["id"], line.envoy_id, line)
+
+    def _with_fresh_id(self, candidate: Candidate, known: Known) -> Row:
+        """Envoy's id names the exchange, unless an app sent the same x-request-id before."""
+        if candidate.line and (candidate.id in self._written or candidate.id in known.ids):
+            return {**candidate.row, "id": replace(candidate.line, envoy_id="").row_id}
+        return candidate.row
 
     # ── intents that wait for rows ─────────────────────────────────────────────
 

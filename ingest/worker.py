@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -134,9 +134,7 @@ class Worker:
             log.warning("audit: rows are stored again")
         self._trouble = trouble
         if trouble:
-            self._standing = Standing(
-                self._standing.counts, self._standing.open_intents, self._standing.spooled, self._standing.unread_bytes, trouble
-            )
+            self._standing = replace(self._standing, trouble=trouble)
 
     def _last_step(self, shipper: Shipper) -> None:
         try:

@@ -26,12 +26,12 @@ from typing import Any
 
 import orjson
 
-from contracts.audit import AuditRow, Intent
+from contracts.audit import COLUMNS, AuditRow, Intent
 from contracts.errors import AuditUnavailable
 from contracts.settings import Spool as SpoolSettings
 from extproc.edge.group_sync import GroupSync
 from extproc.edge.segment import Segment, open_segment, sync_folder, take_lock
-from ingest.frame import write_frame
+from ingest.frame import MAX_PAYLOAD, write_frame
 
 log = logging.getLogger(__name__)
 
@@ -236,7 +236,14 @@ class Spool:
 
 
 def _payload(kind: str, row: AuditRow) -> bytes:
-    return b'{"%s":%s}' % (kind.encode(), orjson.dumps(row, default=_plain))
+    """The record's JSON. A row that JSON or a frame can't hold is trimmed until it can: its exchange counts all the same."""
+    try:
+        text = orjson.dumps(row, default=_plain)
+    except TypeError:
+        text = b""
+    if not 0 < len(text) <= MAX_PAYLOAD - 64:
+        text = orjson.dumps({name: _trimmed(getattr(row, name)) for name in COLUMNS})
+    return b'{"%s":%s}' % (kind.encode(), text)
 
 
 def _plain(value: Any) -> Any:
@@ -244,3 +251,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"a row can't hold {type(value).__name__}")
+
+
+def _trimmed(value: Any) -> Any:
+    """Texts cut at 1,000 characters of valid Unicode, numbers within 64 bits, collections at 100 entries."""
+    if isinstance(value, str):
+        return value[:1000].encode(errors="replace").decode()
+    if isinstance(value, int) and not isinstance(value, bool):
+        return max(0, min(value, (1 << 63) - 1))
+    if isinstance(value, Mapping):
+        return {str(_trimmed(key)): _trimmed(item) for key, item in list(value.items())[:100]}
+    return [_trimmed(item) for item in value[:100]] if isinstance(value, list | tuple) else value
