@@ -187,8 +187,7 @@ class Provider(ThreadingHTTPServer):
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """TLS in the connection's own thread."""
-        wrapped = self.tls.wrap_socket(request, server_side=True) if self.tls else request
-        with suppress(ConnectionError):
+        with suppress(OSError), self.tls.wrap_socket(request, server_side=True) if self.tls else request as wrapped:
             _Request(wrapped, client_address, self)
 
     def shutdown_request(self, request: Any) -> None:
