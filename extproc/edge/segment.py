@@ -63,9 +63,7 @@ def take_lock(path: Path, writer: str) -> int:
     while not _try_lock(fd):
         if time.monotonic() > until:
             os.close(fd)
-            raise Unusable(
-                f"spool folder {path.parent} is being written by another extproc: stop that one, or give this one another data folder"
-            )
+            raise Unusable(f"another extproc writes the spool in {path.parent}: stop it, or give this one another data folder")
         time.sleep(0.01)
     os.ftruncate(fd, 0)
     os.pwrite(fd, writer.encode(), 0)

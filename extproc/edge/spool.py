@@ -61,7 +61,8 @@ class Spool:
         self._used = self._measure()
         self._held: dict[str, int] = {}  # open intent → bytes kept free for its row
         self._owed = 0  # their sum
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[bytes] = deque()  # rows that room is held for
+        self._patient: deque[bytes] = deque()  # rows of exchanges without an intent
         self._sync = GroupSync()
         self._timer: asyncio.TimerHandle | None = None
         self._ill = False
@@ -72,7 +73,7 @@ class Spool:
         """Put an intent on record. None: done. A future (durability fsync): done when it resolves. Raises AuditUnavailable."""
         frame = write_frame(_payload("intent", intent.row))
         room = len(frame) + ROW_GROWTH
-        if not (self._flush_waiting() and self._room(len(frame) + room) and self._try(frame)):
+        if not (self._flush() and self._room(len(frame) + room) and self._try(frame)):
             raise AuditUnavailable(FULL)
         self._owed += room - self._held.pop(intent.row.id, 0)
         self._held[intent.row.id] = room
@@ -84,17 +85,19 @@ class Spool:
         owed = row.id in self._held
         if owed:
             self._release(row.id)
-        if self._flush_waiting() and (owed or self._room(len(frame))) and self._try(frame):
+        if (self._flush_owed() if owed else self._flush() and self._room(len(frame))) and self._try(frame):
             self._watch(frame)
-        elif owed or len(self._waiting) < PATIENCE:
+        elif owed:
             self._waiting.append(frame)
+        elif len(self._patient) < PATIENCE:
+            self._patient.append(frame)
         else:
             self.shed += 1
 
     @property
     def waiting(self) -> int:
         """Rows that could not be written yet."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._patient)
 
     # ── life ───────────────────────────────────────────────────────────────────
 
@@ -107,7 +110,7 @@ class Spool:
         """Show that the writer lives, try what waits, and let go of a segment of some age so that it can be deleted."""
         os.utime(self._lock)
         self._used = self._measure()
-        self._flush_waiting()
+        self._flush()
         if self._segment and time.monotonic() - self._segment.opened > SEGMENT_SECONDS:
             self._give_up_segment()
 
@@ -115,9 +118,9 @@ class Spool:
         """Write and sync what can be; then the folder is free for a successor."""
         if self._timer:
             self._timer.cancel()
-        self._flush_waiting()
+        self._flush()
         await self._sync.idle()
-        if not self._flush_waiting():
+        if not self._flush():
             log.error("spool: %d rows could not be written before the end; their exchanges are in Envoy's access log", self.waiting)
         self._give_up_segment()
         await self._sync.idle()
@@ -145,8 +148,16 @@ class Spool:
 
     # ── bytes ──────────────────────────────────────────────────────────────────
 
-    def _flush_waiting(self) -> bool:
-        """Write what waits, in order. True when nothing waits any more."""
+    def _flush(self) -> bool:
+        """Write what waits. True when nothing waits any more."""
+        while self._flush_owed() and self._patient:
+            if not (self._room(len(self._patient[0])) and self._try(self._patient[0])):
+                return False
+            self._watch(self._patient.popleft())
+        return not self._waiting
+
+    def _flush_owed(self) -> bool:
+        """Write the rows that wait and that room is held for, in order."""
         while self._waiting:
             if not self._try(self._waiting[0]):
                 return False
