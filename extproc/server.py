@@ -15,10 +15,10 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from contracts import VERSION
 from contracts.errors import PortcullisError
 from contracts.settings import Settings
 from contracts.snapshot import Snapshot
@@ -51,7 +51,7 @@ class Plane:
 
     def _world(self, snapshot: Snapshot) -> World:
         pepper = self.credentials.pepper(snapshot) if snapshot.pepper else None
-        return World(snapshot, self.limits, PLANE, version("portcullis"), pepper)
+        return World(snapshot, self.limits, PLANE, VERSION, pepper)
 
 
 async def run(settings: Settings) -> None:

@@ -16,12 +16,12 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import orjson
 
+from contracts import VERSION
 from contracts.errors import GateUnavailable, Unusable
 from contracts.settings import Settings
 from contracts.snapshot import CredentialRecord, Snapshot, snapshot_of
@@ -94,7 +94,7 @@ class _Follower:
         except OSError:
             return False
         try:
-            writer.write(framed({"plane": self.plane, "version": _version(), "revision": self.revision}))
+            writer.write(framed({"plane": self.plane, "version": VERSION, "revision": self.revision}))
             while True:
                 message = await receive(reader)
                 writer.write(framed(await self.answer(message["snapshot"])))
@@ -178,10 +178,3 @@ class Credentials:
 
 def _label(record: CredentialRecord) -> Label:
     return store.credential(record.name, record.version)
-
-
-def _version() -> str:
-    try:
-        return version("portcullis")
-    except PackageNotFoundError:
-        return "unknown"
