@@ -164,7 +164,10 @@ class System:
 
 
 def supervise(settings: Settings, config: Path | None, task: Task, extra: Sequence[Plan] = ()) -> int:
-    """Run a system until it is told to stop; its exit code. Raises Unusable where it can't even begin."""
+    """Run a system until it is told to stop; its exit code. Raises Unusable where it can't even begin.
+
+    `extra` plans are started beside the others; their processes are not in ready.json.
+    """
     os.umask(0o077)
     folders(settings)
     with only_one(settings):

@@ -17,7 +17,7 @@ from controlplane.supervisor_probe import place_of
 from extproc.edge.vault_file import private_folder
 
 LOCK: Final = "up.lock"
-LEFT_BEHIND: Final = ("ready.json", "*.sock", "*.sock~")
+LEFT_BEHIND: Final = ("ready.json", "*.sock", "*.sock~", "mock.port")
 """What a system that was killed leaves in the run folder."""
 
 

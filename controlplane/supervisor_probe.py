@@ -14,7 +14,6 @@ Place = Path | tuple[str, int]
 
 OK: Final = 200
 _PATIENCE_S: Final = 2.0
-_MOST_BYTES: Final = 4 << 20
 
 
 def place_of(listen: str) -> tuple[str, int]:
@@ -47,10 +46,10 @@ async def ask(place: Place, method: str, path: str, headers: Mapping[str, str] |
             reader, writer = await _open(place)
             try:
                 writer.write(_request(method, path, headers or {}))
-                return _answer(await reader.read(_MOST_BYTES))
+                return _answer(await reader.read())
             finally:
                 await _close(writer)
-    except (OSError, TimeoutError):
+    except (OSError, TimeoutError, ValueError):
         return 0, b""
 
 
@@ -64,21 +63,36 @@ async def ask_json(place: Place, path: str, headers: Mapping[str, str]) -> Any:
 
 
 def _request(method: str, path: str, headers: Mapping[str, str]) -> bytes:
-    # HTTP/1.0: the answer ends with the connection, so there is no framing to read.
-    lines = [f"{method} {path} HTTP/1.0", "Host: localhost", *(f"{name}: {value}" for name, value in headers.items()), "Content-Length: 0"]
+    # Envoy refuses HTTP/1.0, so the answer may be chunked; but it ends with the connection.
+    named = {"Host": "localhost", "Connection": "close", "Content-Length": "0", **headers}
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in named.items())]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def _answer(data: bytes) -> tuple[int, bytes]:
     head, _, body = data.partition(b"\r\n\r\n")
     status = head.split(b" ", 2)[1:2]
-    return (int(status[0]) if status and status[0].isdigit() else 0), body
+    chunked = b"\r\ntransfer-encoding: chunked" in head.lower()
+    return (int(status[0]) if status and status[0].isdigit() else 0), _joined(body) if chunked else body
+
+
+def _joined(body: bytes) -> bytes:
+    """A chunked body's bytes (RFC 9112, section 7.1), as far as they came."""
+    pieces = []
+    while body:
+        size, _, body = body.partition(b"\r\n")
+        length = int(size.partition(b";")[0] or b"0", 16)
+        if not length:
+            break
+        pieces.append(body[:length])
+        body = body[length + 2 :]
+    return b"".join(pieces)
 
 
 async def _open(place: Place) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     if isinstance(place, Path):
-        return await asyncio.open_unix_connection(str(place), limit=_MOST_BYTES)
-    return await asyncio.open_connection(*place, limit=_MOST_BYTES)
+        return await asyncio.open_unix_connection(str(place))
+    return await asyncio.open_connection(*place)
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:

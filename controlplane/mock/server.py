@@ -75,14 +75,14 @@ class Mock:
                 return
 
     async def _respond(self, wire: Wire, request: Request) -> bool:
+        last = request.headers.get("connection", "").lower() == "close"
         if request.path.startswith(CONTROL):
             await wire.send(self._controlled(request))
-            return True
+            return not last
         self.received.add(request)
         self._served += 1
         step = self.script.next()
-        kept = await deliver(wire, answer(request, step, self._served), step)
-        return kept and request.headers.get("connection", "").lower() != "close"
+        return await deliver(wire, answer(request, step, self._served), step) and not last
 
     def _controlled(self, request: Request) -> bytes:
         match request.method, request.path:
