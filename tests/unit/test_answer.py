@@ -10,6 +10,7 @@ import pytest
 from contracts.usage import Usage
 from extproc.core import dialects
 from extproc.core.answer import Blocked, BufferedAnswer, StreamedAnswer, Unreadable, buffered, estimated_tokens
+from extproc.core.stream import PATIENCE
 
 ROUTE = dialects.ROUTES[0]
 REDACT = {"*": "redact"}
@@ -25,6 +26,11 @@ def chunk(delta: dict[str, Any] | None = None, *, choice: int = 0, finish: str |
 def text(piece: str, choice: int = 0) -> bytes:
     """An event with a piece of a choice's content."""
     return chunk({"content": piece}, choice=choice)
+
+
+def call(index: int, piece: str) -> bytes:
+    """An event with a piece of a tool call's arguments."""
+    return chunk({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
 
 
 DONE = b"data: [DONE]\n\n"
@@ -242,10 +248,6 @@ def test_a_finding_over_several_events_stands_where_it_starts() -> None:
 def test_choices_and_tool_calls_are_texts_of_their_own() -> None:
     """Pieces of different texts that come in turn don't run together, and each finding is put together rightly."""
     answer = StreamedAnswer(ROUTE, REDACT)
-
-    def call(index: int, piece: str) -> bytes:
-        return chunk({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
-
     stream = [
         text("jane@exa"),
         text("bob@", 1),
@@ -308,6 +310,43 @@ def test_half_an_event_is_dropped_at_the_end() -> None:
     out = answer.feed(text("a ") + b'data: {"choices":[') + answer.finish()
     assert out == text("a ")
     assert answer.truncated
+
+
+def test_an_end_mark_without_its_blank_line_counts() -> None:
+    """It can be nothing else, and readers of lines wait for it."""
+    answer = StreamedAnswer(ROUTE, REDACT)
+    stream = text("hi") + b"data: [DONE]\n"
+    assert answer.feed(stream) + answer.finish() == stream
+    assert (answer.done, answer.truncated) == (True, False)
+
+
+def test_a_text_that_was_turned_away_from_is_waited_for_only_so_long() -> None:
+    """A tool call behind a content's last word flows on after PATIENCE events, then one event behind."""
+    answer = StreamedAnswer(ROUTE, REDACT)
+    answer.feed(text("Let me ask jane@example.com"))
+    out = [answer.feed(call(0, f"{number}, ")) for number in range(PATIENCE + 5)]
+    assert out[: PATIENCE - 1] == [b""] * (PATIENCE - 1)
+    assert contents(out[PATIENCE - 1])[0] == "Let me ask [EMAIL_ADDRESS]"
+    assert all(out[PATIENCE:])
+
+
+def test_other_choices_do_not_try_the_patience() -> None:
+    """A choice waits its turn while others speak, however long."""
+    answer = StreamedAnswer(ROUTE, REDACT)
+    out = answer.feed(text("jane@exam")) + b"".join(answer.feed(text("word ", 1)) for _ in range(3 * PATIENCE))
+    assert out == b""
+    assert contents(answer.feed(text("ple.com and ")))[0] == "[EMAIL_ADDRESS]"
+
+
+def test_a_text_that_goes_on_too_late_is_still_redacted() -> None:
+    """The half of a finding that had to leave is gone; the other half never leaves, nor what follows it in clear."""
+    answer = StreamedAnswer(ROUTE, REDACT)
+    answer.feed(text("4111 1111"))
+    for number in range(PATIENCE):
+        answer.feed(call(0, f"{number}, "))
+    out = answer.feed(text(" 1111 1111 or jane@example.com") + DONE)
+    assert "1111" not in "".join(contents(out))
+    assert answer.findings == {"CREDIT_CARD": 1, "EMAIL_ADDRESS": 1}
 
 
 def test_a_stream_that_ends_in_cr_is_whole() -> None:
