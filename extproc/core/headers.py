@@ -51,6 +51,9 @@ COST: Final = "x-portcullis-cost-usd"
 ASK: Final[Headers] = (("accept-encoding", "identity"),)
 """Set on every request that is sent on: an answer that is compressed can't be read here."""
 
+_ENVOYS: Final = frozenset({"host", "content-length", "transfer-encoding", "x-request-id", "x-forwarded-proto"})
+"""Envoy finds no route for a request without `x-forwarded-proto`; the route takes it off (controlplane/envoy_routes.py)."""
+
 _KEY_HEADERS: Final = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 _MAX_USER: Final = 256
 _MAX_METADATA: Final = 2048
@@ -98,7 +101,7 @@ def _removals(headers: Headers, allowed: frozenset[str]) -> tuple[str, ...]:
 
 
 def _of_envoy(name: str) -> bool:
-    return name.startswith((":", "x-envoy-")) or name in {"host", "content-length", "transfer-encoding", "x-request-id"}
+    return name.startswith((":", "x-envoy-")) or name in _ENVOYS
 
 
 # ── who asks ───────────────────────────────────────────────────────────────────
