@@ -103,7 +103,9 @@ class _Door:
         """The virtual keys, without anything that could be used as one."""
         snapshot = self._governance.estate.snapshot
         shown = ("id", "name", "team", "project", "environment", "models", "routes", "profile", "expires", "may_set_user")
-        return web.json_response([{name: getattr(key, name) for name in shown} for key in snapshot.keys.values()])
+        return web.json_response(
+            [{name: getattr(key, name) for name in shown} for key in sorted(snapshot.keys.values(), key=lambda key: key.name)]
+        )
 
     async def planes(self, _request: web.Request) -> web.Response:
         """The revision in force, and what each connected data plane said about it."""

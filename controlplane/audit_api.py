@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
+from http import HTTPStatus
 from pathlib import Path
+from typing import Final
 
 import aiohttp
 from aiohttp import web
 
 from controlplane.problems import problem
 
-DOWN = "The audit store does not answer; see whether ingest is running. Nothing is lost meanwhile: rows wait in the spool."
-_CONNECT_S = 5.0
-_QUERY_S = 120.0
+DOWN: Final = "The audit store does not answer; see whether ingest is running. Nothing is lost meanwhile: rows wait in the spool."
+_CODES: Final = {
+    HTTPStatus.BAD_REQUEST: "query_refused",
+    HTTPStatus.REQUEST_TIMEOUT: "query_too_long",
+    HTTPStatus.SERVICE_UNAVAILABLE: "audit_unavailable",
+}
+_PATIENCE: Final = aiohttp.ClientTimeout(total=120, sock_connect=5)
 
 
 class AuditDoor:
@@ -29,50 +35,39 @@ class AuditDoor:
             web.get("/api/v1/audit/tail", self.tail),
         ]
 
-    async def query(self, request: web.Request) -> web.StreamResponse:
+    async def query(self, request: web.Request) -> web.Response:
         """Read-only SQL: {"sql": text} → {"columns", "types", "rows", "truncated"}."""
-        return await self._passed(request, "POST", "/query", await request.read(), _QUERY_S)
+        return await self._passed(request, "POST", "/query")
 
-    async def stats(self, request: web.Request) -> web.StreamResponse:
+    async def stats(self, request: web.Request) -> web.Response:
         """How many rows were accepted, stored, spooled and dead, and Envoy's own count."""
-        return await self._passed(request, "GET", "/stats", None, _QUERY_S)
+        return await self._passed(request, "GET", "/stats")
 
-    async def tail(self, request: web.Request) -> web.StreamResponse:
-        """Rows as they are stored, one JSON object a line, until the caller leaves."""
-        return await self._passed(request, "GET", "/tail", None, None)
+    async def tail(self, request: web.Request) -> web.Response:
+        """Rows stored after the place `after`: {"rows", "next"}, at once or when there are some, within 20 s. No place: from now on."""
+        return await self._passed(request, "GET", "/tail")
 
-    async def _passed(self, request: web.Request, method: str, path: str, body: bytes | None, patience: float | None) -> web.StreamResponse:
-        timeout = aiohttp.ClientTimeout(total=patience, sock_connect=_CONNECT_S)
+    async def _passed(self, request: web.Request, method: str, path: str) -> web.Response:
+        body = await request.read() if method == "POST" else None
         try:
             async with (
-                aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(self._socket)), timeout=timeout) as session,
-                session.request(method, f"http://ingest{path}", data=body, params=request.query, headers=_json(body)) as answer,
+                aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(self._socket)), timeout=_PATIENCE) as session,
+                session.request(method, f"http://ingest{path}", data=body, params=request.query) as answer,
             ):
-                return await _relayed(request, answer)
-        except (aiohttp.ClientConnectionError, OSError):
-            return problem(503, "audit_unavailable", DOWN)
+                return _answered(answer.status, await answer.read())
         except TimeoutError:
-            return problem(504, "audit_timeout", "The query took too long; narrow it, by time for example.")
+            return problem(504, "audit_timeout", "The audit store took too long; narrow the query, by time for example.")
+        except (aiohttp.ClientError, OSError):
+            return problem(503, "audit_unavailable", DOWN)
 
 
-def _json(body: bytes | None) -> dict[str, str]:
-    return {"content-type": "application/json"} if body is not None else {}
-
-
-async def _relayed(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
-    """The answer's status, type and bytes, piece by piece as they come."""
-    relayed = web.StreamResponse(status=answer.status, headers={"content-type": answer.headers.get("content-type", "application/json")})
-    await relayed.prepare(request)
+def _answered(status: int, body: bytes) -> web.Response:
+    """Ingest's answer; its errors as problem documents."""
+    if status == HTTPStatus.OK:
+        return web.Response(body=body, content_type="application/json", headers={"cache-control": "no-store"})
     try:
-        async for piece in answer.content.iter_any():
-            await relayed.write(piece)
-        await relayed.write_eof()
-    except (aiohttp.ClientError, ConnectionError, TimeoutError):
-        # The head has left: cutting the connection is the only way to say that the rest is missing.
-        if request.transport is not None:
-            request.transport.close()
-    except asyncio.CancelledError:
-        if request.transport is not None:
-            request.transport.close()
-        raise
-    return relayed
+        detail = str(json.loads(body)["error"])
+    except (ValueError, KeyError, TypeError):
+        return problem(503, "audit_unavailable", DOWN)
+    known = status if status in _CODES else HTTPStatus.BAD_GATEWAY
+    return problem(known, _CODES.get(HTTPStatus(known), "audit_failed"), detail)

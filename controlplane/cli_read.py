@@ -7,7 +7,8 @@ import datetime as dt
 import json
 import os
 import sys
-from typing import Any
+from typing import Any, NoReturn
+from urllib.parse import quote
 
 from contracts.usage import usd
 from controlplane.cli_text import cell, table
@@ -49,19 +50,28 @@ def stats(args: argparse.Namespace) -> int:
     return 0
 
 
-def tail(args: argparse.Namespace) -> int:
+def tail(args: argparse.Namespace) -> NoReturn:
     """`audit tail`: until Ctrl-C."""
-    for line in find(args.data, os.environ).lines("/api/v1/audit/tail"):
-        if line:
-            print(line if args.json else _row(json.loads(line)), flush=True)
-    return 0
+    client, place = find(args.data, os.environ), ""
+    while True:
+        found = client.call("GET", "/api/v1/audit/tail" + (f"?after={quote(place, safe='')}" if place else ""))
+        for row in found["rows"]:
+            print(json.dumps(row, ensure_ascii=False) if args.json else _row(row), flush=True)
+        place = str(found["next"])
+
+
+def _when(time: int | str) -> str:
+    """A row's time: nanoseconds of the Unix epoch, or ClickHouse's text of it."""
+    if isinstance(time, int):
+        return dt.datetime.fromtimestamp(time / 1e9, dt.UTC).isoformat(" ", "milliseconds")[:23]
+    return time[:23]
 
 
 def _row(row: dict[str, Any]) -> str:
     """One exchange on one line: when, what became of it, who, what, what was found, what it cost."""
     found = {**row.get("findings_prompt", {}), **row.get("findings_answer", {})}
     parts = [
-        str(row.get("time", ""))[:23],
+        _when(row.get("time", "")),
         f"{row.get('status', 0)} {row.get('outcome', '')}" + (f" ({row['error_code']})" if row.get("error_code") else ""),
         "/".join(filter(None, (row.get("team"), row.get("project"), row.get("key_name")))) or "no key",
         row.get("model_asked") or row.get("path", ""),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -34,7 +34,7 @@ class Client:
 
     def call(self, method: str, path: str, body: object = None) -> Any:
         """The JSON answer. Raises DeclinedError or SystemDownError."""
-        connection, answer = self._asked(method, path, body, _PATIENCE_S)
+        connection, answer = self._asked(method, path, body)
         try:
             return json.loads(answer.read())
         except (OSError, http.client.HTTPException, ValueError):
@@ -42,23 +42,10 @@ class Client:
         finally:
             connection.close()
 
-    def lines(self, path: str) -> Iterator[str]:
-        """The lines of an answer that goes on, as they come."""
-        connection, answer = self._asked("GET", path, None, None)
-        try:
-            while line := answer.readline():
-                yield line.decode("utf-8", "replace").rstrip("\n")
-        except (OSError, http.client.HTTPException):
-            raise SystemDownError(f"the control plane at {self.url} broke off its answer") from None
-        finally:
-            connection.close()
-
-    def _asked(
-        self, method: str, path: str, body: object, patience: float | None
-    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+    def _asked(self, method: str, path: str, body: object) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         parts = urlsplit(self.url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        connection = kind(parts.hostname or "", parts.port, timeout=patience)
+        connection = kind(parts.hostname or "", parts.port, timeout=_PATIENCE_S)
         headers = {"authorization": f"Bearer {self.token}", "content-type": "application/json"}
         try:
             connection.request(method, f"{parts.path.rstrip('/')}{path}", json.dumps(body) if body is not None else None, headers)
