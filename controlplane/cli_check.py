@@ -11,8 +11,7 @@ from contracts.errors import Unusable
 from controlplane import policy_check
 from controlplane.cli_apply import read_text
 from controlplane.declarative import declared
-from extproc.config import load, near_misses
-from extproc.server import policy_folder
+from extproc.config import load, near_misses, policy_folder
 
 
 def check(args: argparse.Namespace) -> int:

@@ -6,9 +6,8 @@ import argparse
 import json
 import os
 import sys
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed
 
+from contracts import VERSION
 from contracts.settings import Settings
 from extproc.config import load, near_misses
 
@@ -45,11 +44,7 @@ def mock(args: argparse.Namespace) -> int:
 
 def version(args: argparse.Namespace) -> int:
     """`version`."""
-    try:
-        found = installed("portcullis")
-    except PackageNotFoundError:
-        found = "not installed, run from source"
-    print(json.dumps({"version": found}) if args.json else f"portcullis {found}")
+    print(json.dumps({"version": VERSION}) if args.json else f"portcullis {VERSION}")
     return 0
 
 

@@ -152,6 +152,12 @@ def load(config: Path | None, data: Path | None, environ: Mapping[str, str]) -> 
     return settings
 
 
+def policy_folder(setting: str) -> Path:
+    """The folder of `embedded://FOLDER`: as named, else beside the installed project."""
+    folder = Path(setting.removeprefix("embedded://"))
+    return folder if folder.is_absolute() or folder.is_dir() else Path(__file__).resolve().parent.parent / folder
+
+
 def near_misses(environ: Mapping[str, str]) -> list[str]:
     """Warnings about variables that look like settings and are none."""
     names = {variable(path) for path in LEAVES}
