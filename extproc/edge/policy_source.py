@@ -66,6 +66,7 @@ def read(folder: Path) -> tuple[list[Module], list[Problem]]:
     for path in sorted(folder.rglob("*.rego")):
         name = path.relative_to(folder).as_posix()
         if name.endswith("_test.rego"):
+            problems += _stray_test(path, name)
             continue
         found = _module(path, name)
         (modules if isinstance(found, Module) else problems).append(found)  # type: ignore[arg-type] # one list each
@@ -86,6 +87,13 @@ def blame(trouble: str, fallback: str) -> Problem:
     where, what = _WHERE.search(trouble), _ERROR.search(trouble)
     text = what["text"] if what else trouble.strip().split("\n", 1)[0]
     return Problem(where["file"] if where else fallback, int(where["line"]) if where else 1, text.strip().rstrip("."))
+
+
+def _stray_test(path: Path, name: str) -> Iterator[Problem]:
+    """A rule that is named like a test would be passed over without a word."""
+    tested = path.name.removesuffix("_test.rego") + ".rego"
+    if not path.with_name(tested).is_file():
+        yield Problem(name, 1, f"Names in _test are for tests, and there is no {tested} here: name the rule otherwise.")
 
 
 def _module(path: Path, name: str) -> Module | Problem:

@@ -117,6 +117,12 @@ def test_missing_main_refuses_to_load(tmp_path: Path) -> None:
         EmbeddedPolicy.load(copied(tmp_path, removed=("gateway/main.rego",)))
 
 
+def test_rule_named_like_a_test_refuses_to_load(tmp_path: Path) -> None:
+    """It would never fire, and nobody would be told."""
+    with pytest.raises(Unusable, match="Names in _test are for tests"):
+        EmbeddedPolicy.load(copied(tmp_path, rule("true", name="load_test")))
+
+
 def test_missing_folder_refuses_to_load(tmp_path: Path) -> None:
     """A path that is not there is no empty policy."""
     with pytest.raises(Unusable, match="restore"):
