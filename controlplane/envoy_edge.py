@@ -11,8 +11,11 @@ from contracts.settings import MIB, Settings
 SOCKET_PATH_BYTES = 100
 """A Unix socket's path ends at 107 bytes on Linux and 103 on macOS (sun_path); we stop a little earlier on both."""
 
-FILE_NAMES = ("bootstrap.yaml", "cds.yaml", "rds.yaml")
-"""What `render` makes: what is read at start, then the two that Envoy watches."""
+NAMESPACE = "portcullis"
+"""Of the dynamic metadata that extproc sets: `id`, and after the verdict `provider` and `route`."""
+
+STAMP = "x-portcullis-request-id"
+"""Extproc stamps every answer that it saw with this header; the routes take it off what a provider sends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,7 +94,7 @@ COMMENTS: Final = {
     "local_reply_config": "Every answer that Envoy makes itself has our shape and codes. First match wins.",
     "route_config": "A provider is reached only with metadata that extproc sets after the verdict.\n"
     "Declared but not opened: 503. Anything else: 404.",
-    "request_body_buffer_limit": "The largest answer that is held whole (limits.response_bytes); more is 502. Event streams have no such limit.",
+    "request_body_buffer_limit": "The largest answer that is held whole (limits.response_bytes); more is 502. Streams have none.",
     "retry_policy": "Only where no byte was sent: a second attempt never makes the provider work twice.",
     "clusters": "Extproc, and one cluster a provider.",
     "circuit_breakers": "Envoy's default of 1,024 would stop exchanges that are well.",

@@ -36,6 +36,7 @@ from envoy_data_plane.envoy.extensions.request_id.uuid.v3 import UuidRequestIdCo
 
 from contracts.settings import MIB
 from controlplane.envoy_edge import Edge
+from controlplane.envoy_guard import asked_once_decoded, seen_or_503
 from controlplane.envoy_processor import processor_filter
 from controlplane.envoy_replies import local_replies
 from controlplane.envoy_routes import NAME
@@ -72,12 +73,14 @@ def watched(edge: Edge, name: str) -> ConfigSource:
 
 def _connection(edge: Edge, routes: RouteConfiguration | None) -> HttpConnectionManager:
     router = HttpFilter(name="envoy.filters.http.router", typed_config=packed(Router(suppress_envoy_headers=True)))
+    # An answer passes the filters in reverse: first extproc sees it, then it must carry its stamp.
+    gate = [asked_once_decoded(each) for each in (seen_or_503(), processor_filter(edge))] if edge.processor else []
     return HttpConnectionManager(
         codec_type=HttpConnectionManagerCodecType.AUTO,
         stat_prefix=STAT_PREFIX,
         rds=Rds(route_config_name=NAME, config_source=watched(edge, "rds.yaml")) if routes is None else None,
         route_config=routes,
-        http_filters=[witness_filter(), *([processor_filter(edge)] if edge.processor else []), router],
+        http_filters=[witness_filter(), *gate, router],
         common_http_protocol_options=HttpProtocolOptions(
             idle_timeout=seconds(edge.stream_idle_s),
             headers_with_underscores_action=HttpProtocolOptionsHeadersWithUnderscoresAction.REJECT_REQUEST,

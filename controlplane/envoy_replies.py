@@ -20,6 +20,7 @@ from envoy_data_plane.envoy.extensions.access_loggers.filters.cel.v3 import Expr
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import LocalReplyConfig, ResponseMapper
 from envoy_data_plane.google.protobuf import Struct
 
+from controlplane.envoy_edge import STAMP
 from controlplane.envoy_text import packed
 from controlplane.envoy_witness import EXCHANGE_ID
 
@@ -99,21 +100,28 @@ def local_replies() -> LocalReplyConfig:
     return LocalReplyConfig(mappers=[own, *(_mapper(answer) for answer in ANSWERS)])
 
 
-def _mapper(answer: Answer) -> ResponseMapper:
-    error = {
-        "message": answer.message,
-        "type": error_type(answer.code),
-        "param": None,
-        "code": answer.code,
-        "request_id": EXCHANGE_ID,
+def error_of(answer: Answer, request_id: str) -> dict[str, dict[str, str | None]]:
+    """The body, in OpenAI's error shape."""
+    return {
+        "error": {
+            "message": answer.message,
+            "type": error_type(answer.code),
+            "param": None,
+            "code": answer.code,
+            "request_id": request_id,
+        }
     }
+
+
+def _mapper(answer: Answer) -> ResponseMapper:
+    body = SubstitutionFormatString(json_format=Struct.from_dict(error_of(answer, EXCHANGE_ID)), content_type="application/json")
     return ResponseMapper(
         filter=_cel(answer.when),
         status_code=answer.status,
-        body_format_override=SubstitutionFormatString(json_format=Struct.from_dict({"error": error}), content_type="application/json"),
+        body_format_override=body,
         headers_to_add=[
             HeaderValueOption(
-                header=HeaderValue(key="x-portcullis-request-id", value=EXCHANGE_ID),
+                header=HeaderValue(key=STAMP, value=EXCHANGE_ID),
                 append_action=HeaderValueOptionHeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
             )
         ],

@@ -22,8 +22,7 @@ from envoy_data_plane.envoy.type.matcher.v3 import MetadataMatcher, MetadataMatc
 
 from contracts.snapshot import ProviderRecord
 from controlplane.envoy_clusters import cluster_name, target_of
-from controlplane.envoy_edge import Edge
-from controlplane.envoy_processor import NAMESPACE
+from controlplane.envoy_edge import NAMESPACE, STAMP, Edge
 from controlplane.envoy_text import seconds
 
 NAME: Final = "gateway"
@@ -63,6 +62,7 @@ def route_table(routes: Sequence[Declared], providers: Iterable[ProviderRecord],
         domains=["*"],
         routes=[*doors, *closed, unknown],
         request_headers_to_remove=list(INTERNAL),
+        response_headers_to_remove=[STAMP],
     )
     return RouteConfiguration(name=NAME, virtual_hosts=[host], validate_clusters=False)
 

@@ -76,14 +76,18 @@ def door(provider: str = "main", route: str = "chat", body: bytes | None = None)
 
 
 def passing(message: pb.ProcessingRequest) -> pb.ProcessingResponse:
-    """Answer to anything on the way back: as it was; event streams in pieces."""
+    """Answer to anything on the way back: as it was, stamped; event streams in pieces."""
     kind = message.WhichOneof("request")
     answer = pb.ProcessingResponse()
     getattr(answer, str(kind)).SetInParent()
     if kind == "response_headers":
         stream = any(h.key == "content-type" and b"event-stream" in h.raw_value for h in message.response_headers.headers.headers)
+        if stream or message.response_headers.end_of_stream:
+            answer.response_headers.response.header_mutation.set_headers.append(set_header("x-portcullis-request-id", ID))
         if stream:
             answer.mode_override.CopyFrom(pb.ProcessingMode(response_header_mode=1, response_body_mode=1, response_trailer_mode=1))
+    elif kind == "response_body":  # a header set here counts only while the head is held, so where the body is whole
+        answer.response_body.response.header_mutation.set_headers.append(set_header("x-portcullis-request-id", ID))
     return answer
 
 
@@ -342,7 +346,7 @@ def edge_in(folder: Path, **changes: Any) -> Edge:
         admin=folder / "a.sock",
         access_log=folder / "access.jsonl",
         folder=folder / "envoy",
-        processor_timeout_s=1.5,
+        processor_timeout_s=5.0,
     )
     return replace(edge, **changes)
 

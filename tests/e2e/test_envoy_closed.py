@@ -10,6 +10,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,6 +21,7 @@ from envoy_rig import (
     Gate,
     Processor,
     Provider,
+    answer_json,
     at,
     door,
     edge_in,
@@ -61,13 +63,14 @@ def judge(folder: Path) -> Iterator[Processor]:
 @pytest.fixture(scope="module")
 def gate(folder: Path, server: Provider, judge: Processor) -> Iterator[Gate]:
     """Envoy."""
-    with envoy(edge_in(folder), at(server)) as made:
+    with envoy(edge_in(folder, processor_timeout_s=2), at(server)) as made:
         yield made
 
 
 @pytest.fixture(autouse=True)
 def _fresh(server: Provider, judge: Processor) -> None:
     server.received.clear()
+    server.answering = answer_json
     judge.script = govern
 
 
@@ -93,6 +96,32 @@ def test_nothing_of_the_inside_reaches_the_provider(gate: Gate, server: Provider
 
     leaked = [name for name in server.received[0].headers if name.startswith(("x-envoy", "x-forwarded", "x-request", "x-portcullis"))]
     assert leaked == []
+
+
+@pytest.mark.parametrize("kind", ["response_headers", "response_body"])
+def test_a_clean_close_before_the_stamp_is_503(gate: Gate, judge: Processor, server: Provider, kind: str) -> None:
+    """The provider's answer is held back, even where it forges extproc's stamp. A whole answer is stamped with its body."""
+
+    def script(messages: Iterator[ProcessingRequest]) -> Iterator[ProcessingResponse]:
+        for message in messages:
+            if message.WhichOneof("request") == kind:
+                return
+            yield answer(message)
+
+    def forging(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("x-portcullis-request-id", "forged")
+        request.send_header("content-length", "6")
+        request.end_headers()
+        request.wfile.write(b"secret")
+
+    judge.script = script
+    server.answering = forging
+    reply = gate.ask()
+
+    assert (reply.status, reply.error["code"]) == (503, "gate_unavailable")
+    assert reply.headers["x-portcullis-request-id"] == ID
+    assert len(server.received) == 1
 
 
 @pytest.mark.parametrize("kind", ["request_headers", "request_body"])
@@ -238,6 +267,7 @@ def test_extprocs_own_refusal_stands(gate: Gate, judge: Processor, server: Provi
         said.immediate_response.body = b'{"error":{"code":"mine"}}'
         said.immediate_response.details = "portcullis_refused"
         said.immediate_response.headers.set_headers.append(set_header("content-type", "application/json"))
+        said.immediate_response.headers.set_headers.append(set_header("x-portcullis-request-id", ID))
         yield said
 
     judge.script = script
@@ -300,12 +330,12 @@ def serve(path: Path, root: Path) -> subprocess.Popen[bytes]:
 def test_a_dead_or_stopped_processor_is_503_and_a_new_one_serves(root: Path, server: Provider, how: signal.Signals) -> None:
     """Killed with -9 or stopped: closed. When it is back, Envoy uses it without a restart."""
     with TemporaryDirectory(prefix="pcl") as name:
-        edge = edge_in(Path(name))
+        edge = edge_in(Path(name), processor_timeout_s=2)
         assert edge.processor is not None
         process = serve(edge.processor, root)
         try:
             with envoy(edge, at(server)) as gate:
-                assert gate.ask().status == 200
+                eventually(lambda: gate.ask().status == 200, "served")
                 server.received.clear()
                 process.send_signal(how)
                 if how == signal.SIGKILL:
