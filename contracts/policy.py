@@ -121,7 +121,7 @@ class Verdict:
     warnings: tuple[Reason, ...] = field(default=())
 
 
-class MalformedVerdict(ValueError):
+class MalformedVerdict(ValueError):  # noqa: N818 - names what it is; nobody but the engines raises or catches it
     """The policy's answer is not of the documented shape. Callers refuse."""
 
 
