@@ -23,9 +23,7 @@ def up(args: argparse.Namespace) -> int:
     """`up`: every part, until Ctrl-C."""
     from controlplane import supervisor  # noqa: PLC0415 - loaded for this verb only
 
-    settings = settings_of(args)
-    show_token(settings)
-    return supervisor.main(settings, args.config)
+    return supervisor.main(settings_of(args), args.config)
 
 
 def demo(args: argparse.Namespace) -> int:
@@ -46,12 +44,3 @@ def version(args: argparse.Namespace) -> int:
     """`version`."""
     print(json.dumps({"version": VERSION}) if args.json else f"portcullis {VERSION}")
     return 0
-
-
-def show_token(settings: Settings) -> None:
-    """On the first start, show the admin token this once; it stays in its file."""
-    from controlplane.admin_token import make_token, token_file  # noqa: PLC0415 - loaded for this verb only
-
-    token = make_token(settings.data)
-    if token:
-        print(f"Admin token, shown this once: {token}\nIt is also in {token_file(settings.data)}, for the portcullis command.")

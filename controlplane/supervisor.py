@@ -26,7 +26,7 @@ from typing import Final, NoReturn
 from contracts.errors import PortcullisError
 from contracts.settings import Settings
 from controlplane import supervisor_plans as plans
-from controlplane.admin_token import token_file
+from controlplane.admin_token import make_token, token_file
 from controlplane.supervisor_checks import check, folders, only_one
 from controlplane.supervisor_part import Part, PartFailedError, Plan
 from controlplane.supervisor_screen import Screen
@@ -172,9 +172,11 @@ def supervise(settings: Settings, config: Path | None, task: Task, extra: Sequen
     folders(settings)
     with only_one(settings):
         check(settings)
+        screen = Screen()
+        _show_token(settings, screen)
 
         async def whole() -> int:
-            return await System(settings, config, Screen(), extra).run(task)
+            return await System(settings, config, screen, extra).run(task)
 
         return asyncio.run(whole())
 
@@ -182,6 +184,14 @@ def supervise(settings: Settings, config: Path | None, task: Task, extra: Sequen
 def main(settings: Settings, config: Path | None) -> int:
     """`up`: every part, until Ctrl-C or SIGTERM."""
     return supervise(settings, config, _announce)
+
+
+def _show_token(settings: Settings, screen: Screen) -> None:
+    """On the first start, show the admin token this once; it stays in its file."""
+    token = make_token(settings.data)
+    if token:
+        screen.say(f"Admin token, shown this once: {token}")
+        screen.say(f"It is also in {token_file(settings.data)}, for the portcullis command.")
 
 
 async def _announce(system: System) -> None:
