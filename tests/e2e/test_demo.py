@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from stack import ask, command, environment, eventually, free_port, short_folder
+
+
+@pytest.fixture
+def data() -> Iterator[Path]:
+    """A data folder that is not there yet."""
+    folder = short_folder()
+    yield folder / "data"
+    shutil.rmtree(folder)
 
 
 def settings() -> dict[str, str]:
@@ -22,9 +32,9 @@ def run(data: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command("demo", "--once", "--data", data), capture_output=True, text=True, env=env, timeout=110, check=False)
 
 
-def test_once_shows_three_requests_and_their_rows_and_can_be_run_again() -> None:
+def test_once_shows_three_requests_and_their_rows_and_can_be_run_again(data: Path) -> None:
     """Exit code 0, the three results, three rows, and no trace of the address at the provider; a second run does the same."""
-    data, env = short_folder() / "data", settings()
+    env = settings()
     for _ in range(2):
         done = run(data, env)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -36,9 +46,9 @@ def test_once_shows_three_requests_and_their_rows_and_can_be_run_again() -> None
     assert not (data / "run" / "ready.json").exists()
 
 
-def test_it_refuses_to_replace_another_system() -> None:
+def test_it_refuses_to_replace_another_system(data: Path) -> None:
     """A data folder with keys of its own is left alone."""
-    data, env = short_folder() / "data", settings()
+    env = settings()
     gate = data.parent / "gate.yaml"
     gate.write_text("organisation: acme\nenvironments: {dev: {}}\nteams: {a: {projects: {b: {}}}}\n", "utf-8")
     with subprocess.Popen(command("up", "--data", data), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as system:
@@ -53,9 +63,9 @@ def test_it_refuses_to_replace_another_system() -> None:
 
 
 @pytest.mark.timeout(180)
-def test_it_stays_up_and_its_key_works() -> None:
+def test_it_stays_up_and_its_key_works(data: Path) -> None:
     """Without --once it goes on: ready.json has the mock and a key that an app can use, until Ctrl-C ends it with 0."""
-    data, env = short_folder() / "data", settings()
+    env = settings()
     log = data.parent / "log"
     with log.open("wb") as out, subprocess.Popen(command("demo", "--data", data), env=env, stdout=out, stderr=out) as demo:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stack import PARTS, Stack, alive, ask, command, environment, eventually, short_folder
+from stack import PARTS, Stack, alive, ask, command, environment, eventually, free_port, short_folder
 
 
 @pytest.fixture
@@ -155,9 +156,11 @@ class Refusing:
 
 
 @pytest.fixture
-def refusing() -> Refusing:
+def refusing() -> Iterator[Refusing]:
     """Nothing is there yet."""
-    return Refusing()
+    attempt = Refusing()
+    yield attempt
+    shutil.rmtree(attempt.folder)
 
 
 @pytest.mark.parametrize("field", ["gateway", "control"])
@@ -223,8 +226,8 @@ def test_a_part_that_fails_at_once(refusing: Refusing) -> None:
         text=True,
         env=environment(
             PORTCULLIS_POLICY=f"embedded://{refusing.folder}/no-such-rules",
-            PORTCULLIS_GATEWAY_LISTEN="127.0.0.1:18997",
-            PORTCULLIS_CONTROL_LISTEN="127.0.0.1:18998",
+            PORTCULLIS_GATEWAY_LISTEN=f"127.0.0.1:{free_port()}",
+            PORTCULLIS_CONTROL_LISTEN=f"127.0.0.1:{free_port()}",
         ),
         timeout=90,
         check=False,
