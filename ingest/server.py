@@ -28,9 +28,10 @@ from contracts.settings import Settings
 from extproc.config import load
 from ingest.clickhouse import EngineDownError
 from ingest.envoy_admin import count
+from ingest.ledger import Ledger
 from ingest.query import Queries, QueryRefusedError
 from ingest.recent import Recent
-from ingest.worker import Worker, folder_of, stored
+from ingest.worker import Worker, folder_of, places, stored
 
 log = logging.getLogger("ingest")
 
@@ -138,8 +139,9 @@ async def serve(settings: Settings) -> None:
     folder_of(socket)
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
+    ledger = Ledger(places(settings).ledger)  # first of all: whoever holds it is the one ingest of this folder
     recent = Recent(uuid.uuid4().hex[:8])
-    worker = Worker(settings, lambda rows: _on_loop(loop, recent.add, rows), lambda: _on_loop(loop, stop.set))
+    worker = Worker(settings, ledger, lambda rows: _on_loop(loop, recent.add, rows), lambda: _on_loop(loop, stop.set))
     queries = Queries(worker.open_engine, in_session=settings.audit == "chdb")
     runner = web.AppRunner(Door(settings, worker, queries, recent).app(), access_log=None, shutdown_timeout=0.5)
     await runner.setup()
@@ -151,6 +153,7 @@ async def serve(settings: Settings) -> None:
     await runner.cleanup()
     await asyncio.to_thread(worker.stop)
     await asyncio.to_thread(queries.close)
+    ledger.close()
     if worker.failed:
         raise worker.failed
 

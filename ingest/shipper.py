@@ -49,9 +49,8 @@ class Places:
 class Shipper:
     """Use from one thread. `on_stored` is told the rows of each batch once they are in."""
 
-    def __init__(self, places: Places, engine: Engine, on_stored: Callable[[list[Row]], None] = lambda _rows: None) -> None:
-        self._places, self._engine, self._on_stored = places, engine, on_stored
-        self._ledger = Ledger(places.ledger)
+    def __init__(self, places: Places, engine: Engine, ledger: Ledger, on_stored: Callable[[list[Row]], None] = lambda _rows: None) -> None:
+        self._places, self._engine, self._ledger, self._on_stored = places, engine, ledger, on_stored
         plan, done = self._ledger.load()
         self._plan = None if done else plan
         self._recovering = not done
@@ -97,7 +96,6 @@ class Shipper:
     def close(self) -> None:
         """Let go of files."""
         self.log.close()
-        self._ledger.close()
 
     @property
     def spooled(self) -> int:

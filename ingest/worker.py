@@ -14,6 +14,7 @@ from contracts.errors import Unusable
 from contracts.settings import Settings
 from ingest.clickhouse import TABLE, Engine, EngineDownError, open_engine
 from ingest.columns import Row
+from ingest.ledger import Ledger
 from ingest.migrate import migrate
 from ingest.shipper import Places, Shipper
 
@@ -43,10 +44,10 @@ def places(settings: Settings) -> Places:
 class Worker:
     """`start` once, `stop` once. What other threads may ask is `ready`, `standing` and `failed`."""
 
-    def __init__(self, settings: Settings, on_stored: Callable[[list[Row]], None], on_end: Callable[[], None]) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, on_stored: Callable[[list[Row]], None], on_end: Callable[[], None]) -> None:
         self.ready = threading.Event()
         self.failed: Unusable | None = None
-        self._settings, self._on_stored, self._on_end = settings, on_stored, on_end
+        self._settings, self._ledger, self._on_stored, self._on_end = settings, ledger, on_stored, on_end
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="shipper")
         self._shipper: Shipper | None = None
@@ -88,7 +89,7 @@ class Worker:
         engine = self._patiently(self._opened)
         if engine is None:
             return
-        shipper = Shipper(places(self._settings), engine, self._on_stored)
+        shipper = Shipper(places(self._settings), engine, self._ledger, self._on_stored)
         try:
             self._take_stand(shipper)
             self.ready.set()
