@@ -67,7 +67,7 @@ class Provider(asyncio.Protocol):
         streamed = b'"stream":true' in self.buffer or b'"stream": true' in self.buffer
         self.buffer = b""
         if streamed:
-            asyncio.ensure_future(self.stream())
+            self.streaming = asyncio.ensure_future(self.stream())
         else:
             self.transport.write(UNARY)  # type: ignore[attr-defined]
 

@@ -25,7 +25,7 @@ class PortcullisError(Exception):
     """Root of everything this product raises on purpose."""
 
 
-class Refused(PortcullisError):
+class Refused(PortcullisError):  # noqa: N818 - what it says is what happened
     """A refusal of one exchange.
 
     `message` is shown to the app and says what to do next. It is made of names from the
@@ -121,5 +121,5 @@ class GateUnavailable(Refused):
     code, status = "gate_unavailable", 503
 
 
-class Unusable(PortcullisError):
+class Unusable(PortcullisError):  # noqa: N818 - as above
     """A file, setting or record that can't be used. The text names the field and what to do."""

@@ -53,7 +53,7 @@ class Telemetry:
 class Settings:
     """The tree. `data` is absolute."""
 
-    data: Path = Path("data").absolute()
+    data: Path = field(default_factory=lambda: Path("data").absolute())
     gateway: Gateway = field(default_factory=Gateway)
     control: Control = field(default_factory=Control)
     envoy: str = "auto"
