@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     _verb(key, "list", "the virtual keys, without their secrets", "controlplane.cli_read:keys", found)
     audit = _verb(verbs, "audit", "the audit rows", "").add_subparsers(required=True, metavar="VERB")
     query = _verb(audit, "query", "ask the audit database, read-only", "controlplane.cli_read:query", found)
-    query.add_argument("sql", metavar="SQL", help="such as 'SELECT time, outcome, model_asked FROM requests ORDER BY time DESC LIMIT 10'")
+    query.add_argument("sql", metavar="SQL", help="such as 'SELECT time, outcome, model_asked FROM audit.requests LIMIT 10'")
     _verb(audit, "tail", "show rows as they are stored", "controlplane.cli_read:tail", found)
     _verb(audit, "stats", "what was accepted, stored, spooled and lost, beside Envoy's own count", "controlplane.cli_read:stats", found)
     return top

@@ -39,7 +39,7 @@ def apply(args: argparse.Namespace) -> int:
         _show(done, args.keys_file)
     late = [plane for plane in done["planes"] if plane["problem"]]
     for plane in late:
-        print(f"portcullis: data plane {plane['plane']}: {plane['problem']}", file=sys.stderr)
+        print(f"portcullis: {plane['plane']}: {plane['problem']}", file=sys.stderr)
     return 3 if late else 0
 
 

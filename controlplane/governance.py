@@ -11,7 +11,7 @@ from contracts.errors import Unusable
 from contracts.settings import Settings
 from contracts.snapshot import Snapshot
 from controlplane import declared_values as values
-from controlplane import envoy_config
+from controlplane import envoy_config, gateway_watch
 from controlplane.declarative import declared
 from controlplane.plan import Plan, plan
 from controlplane.snapshots import PlaneReport, Publisher
@@ -85,7 +85,14 @@ class Governance:
                 self.estate = step.new
             # Also where nothing changed: an apply that was cut short before this line is made whole by the next.
             self._write_envoy(files)
-            return Applied(step, tuple(await self.publisher.publish(step.new.snapshot)), dry_run=False)
+            return Applied(step, await self._told(step.new.snapshot), dry_run=False)
+
+    async def _told(self, snapshot: Snapshot) -> tuple[PlaneReport, ...]:
+        """Every plane, and Envoy where it runs beside us, has answered, or is named as late."""
+        planes, envoy = await asyncio.gather(
+            self.publisher.publish(snapshot), gateway_watch.taken(self.settings.run / "envoy-admin.sock", snapshot.revision)
+        )
+        return (*planes, envoy) if envoy else tuple(planes)
 
     def _planned(self, text: str, file: str, secrets: Mapping[str, str]) -> tuple[Plan, dict[str, str]]:
         step = plan(self.estate, declared(text, file), _wrapped(secrets), self._vault)

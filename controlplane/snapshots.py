@@ -88,8 +88,10 @@ class Publisher:
             task.add_done_callback(self._conversations.discard)
         try:
             await self._conversation(reader, writer)
-        except (OSError, EOFError, ValueError, TypeError, KeyError, TimeoutError) as error:
-            log.info("a plane left: %s", type(error).__name__)
+        except (OSError, EOFError):
+            log.info("a plane left")
+        except (ValueError, TypeError, KeyError):
+            log.warning("hung up on a peer that is no plane: it does not speak the plane's protocol")
         except asyncio.CancelledError:
             log.debug("hanging up")  # asyncio's server reports a cancelled conversation as an error; ours is meant
         finally:
