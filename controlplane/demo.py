@@ -91,7 +91,10 @@ def _client(system: System) -> Client:
 
 
 def _govern(client: Client, provider: Provider) -> tuple[str, str]:
-    """Apply the demo's file; a fresh virtual key, and the revision in force. Raises Unusable rather than take away what another file declared."""
+    """Apply the demo's file; a fresh virtual key, and the revision in force.
+
+    Raises Unusable rather than take away what another file declared.
+    """
     text = FILE.read_text("utf-8").replace(_PORT_IN_FILE, f"127.0.0.1:{provider.port}")
     document: dict[str, Any] = yaml.safe_load(text)
     planned = _apply(client, text, provider, dry_run=True)
