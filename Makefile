@@ -39,7 +39,7 @@ _lint: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/vulture
 
 # A lock is right when compiling it again, with its own pins as the preference, gives the same pins.
@@ -53,6 +53,7 @@ _envoy: $(VENV)/.dev
 	done
 
 _policies: $(VENV)/.dev
+	@$(BIN)/portcullis check
 	@OPA="$(OPA)" sh .ci/policies
 
 # ── the environment ─────────────────────────────────────────────────────────
