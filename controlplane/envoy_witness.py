@@ -6,6 +6,7 @@ Commands: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/observabili
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Final
 
@@ -26,12 +27,15 @@ AGENT_STATE: Final = "portcullis.user_agent"
 
 def _first(*operators: tuple[str, str]) -> str:
     """Envoy's COALESCE: the first of these (command, parameter) that has a value."""
-    listed = ", ".join(f'{{"command": "{command}", "param": "{param}"}}' for command, param in operators)
-    return f'%COALESCE({{"operators": [{listed}]}})%'
+    listed = json.dumps([{"command": command, "param": param} if param else command for command, param in operators])
+    return f'%COALESCE({{"operators": {listed}}})%'
 
 
-ENVOY_ID: Final = _first(("FILTER_STATE", f"{ID_STATE}:PLAIN"), ("REQ", "x-request-id"))
-EXCHANGE_ID: Final = _first(("DYNAMIC_METADATA", "portcullis:id"), ("FILTER_STATE", f"{ID_STATE}:PLAIN"), ("REQ", "x-request-id"))
+_OF_ENVOY: Final = (("FILTER_STATE", f"{ID_STATE}:PLAIN"), ("REQ", "x-request-id"), ("START_TIME", ""))
+"""The last is for what was no request, so has no id: the time, to the millisecond, is what the app and the log have in common."""
+
+ENVOY_ID: Final = _first(*_OF_ENVOY)
+EXCHANGE_ID: Final = _first(("DYNAMIC_METADATA", "portcullis:id"), *_OF_ENVOY)
 """The exchange's id where extproc gave one; else Envoy's own, which the access log has too."""
 
 PATH: Final = _first(("FILTER_STATE", f"{PATH_STATE}:PLAIN"), ("PATH", "NQ"))

@@ -100,6 +100,7 @@ def test_what_is_no_request_for_a_route_is_refused(gate: Gate, server: Provider,
     assert server.received == []
     line = gate.lines(before + 1)[-1]
     assert line["status"] == status
+    assert error["request_id"] == (line["id"] or line["envoy_id"])
     assert "pcl_k" not in json.dumps(line)
 
 
