@@ -47,10 +47,7 @@ _locks: $(VENV)/.dev
 	@$(BIN)/python .ci/locks.py check
 
 _envoy: $(VENV)/.dev
-	@for file in envoy/*.yaml; do \
-		echo "$(BIN)/envoy --mode validate -c $$file"; \
-		$(BIN)/envoy --mode validate --disable-hot-restart --log-level error -c $$file || exit 1; \
-	done
+	@ENVOY=$(BIN)/envoy PYTHON=$(BIN)/python sh .ci/envoy
 
 _policies: $(VENV)/.dev
 	@$(BIN)/portcullis check
