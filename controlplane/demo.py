@@ -16,7 +16,6 @@ from controlplane.client import Client
 from controlplane.demo_requests import Outcome, Provider, outcomes
 from controlplane.supervisor import System, supervise
 from controlplane.supervisor_part import Plan
-from controlplane.supervisor_plans import until_routed
 from controlplane.supervisor_probe import answers
 
 KEY: Final = "demo"
@@ -62,8 +61,7 @@ class Demo:
         """Three requests and their rows; then None, to go on, or with `once` the exit code."""
         provider = Provider(self._mock.port, secrets.token_urlsafe(24))
         client = _client(system)
-        key, revision = await asyncio.to_thread(_govern, client, provider)
-        await until_routed(system.settings, revision)
+        key = await asyncio.to_thread(_govern, client, provider)
         system.told |= {"mock": provider.url, "key": key}
         system.write_ready()
         gateway = f"http://{system.settings.gateway.listen}"
@@ -90,8 +88,8 @@ def _client(system: System) -> Client:
     return Client(f"http://{system.settings.control.listen}", token)
 
 
-def _govern(client: Client, provider: Provider) -> tuple[str, str]:
-    """Apply the demo's file; a fresh virtual key, and the revision in force.
+def _govern(client: Client, provider: Provider) -> str:
+    """Apply the demo's file; a fresh virtual key.
 
     Raises Unusable rather than take away what another file declared.
     """
@@ -102,8 +100,7 @@ def _govern(client: Client, provider: Provider) -> tuple[str, str]:
         raise Unusable("The data folder holds another system's keys and models, which the demo would replace; name another with --data.")
     # A key's secret can't be shown again: leaving the key out and declaring it anew makes another one.
     _apply(client, yaml.safe_dump({**document, "keys": {}}), provider)
-    applied = _apply(client, text, provider)
-    return str(applied["keys"][KEY]), str(applied["revision"])
+    return str(_apply(client, text, provider)["keys"][KEY])
 
 
 def _apply(client: Client, text: str, provider: Provider, *, dry_run: bool = False) -> Any:

@@ -17,7 +17,6 @@ from controlplane.supervisor_part import Plan
 from controlplane.supervisor_probe import accepts, answers, ask, ask_json, place_of
 
 _DRAIN_S: Final = 10.0
-_ROUTED_S: Final = 10.0
 _LOOK_EVERY_S: Final = 0.05
 _ACTIVE: Final = f"http.{STAT_PREFIX}.downstream_rq_active"
 
@@ -81,20 +80,6 @@ async def _informed(settings: Settings) -> bool:
         return True
     told = await ask_json(place_of(settings.control.listen), "/api/v1/planes", {"Authorization": f"Bearer {token}"})
     return told is None or any(plane["revision"] == told["revision"] for plane in told["planes"])
-
-
-async def until_routed(settings: Settings, revision: str) -> None:
-    """Wait until Envoy's clusters and routes are those of `revision`; it reads the files it watches a moment later. Bounded."""
-    admin = settings.run / "envoy-admin.sock"
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_ROUTED_S):
-            while await _revisions(admin) != {revision}:  # noqa: ASYNC110 - another process's state; nothing here could set an event
-                await asyncio.sleep(_LOOK_EVERY_S)
-
-
-async def _revisions(admin: Path) -> set[str]:
-    _, body = await ask(admin, "GET", "/stats?type=TextReadouts&filter=(cds|rds).*version_text")
-    return {line.rpartition(":")[2].strip().strip('"') for line in body.decode("utf-8", "replace").splitlines()}
 
 
 async def _drain(admin: Path) -> None:
