@@ -80,7 +80,7 @@ TABLE: Final = (
 )
 """For answers that Envoy made itself, and for streams that broke off."""
 
-_PROVIDERS: Final = (
+PROVIDERS: Final = (
     Sign(Ending("failed", "upstream_status", "upstream_error"), statuses=range(400, 600)),
     Sign(_COMPLETE, statuses=range(100, 400)),
 )
@@ -94,7 +94,7 @@ def ending(flags: str, details: str, status: int) -> Ending:
     seen = frozenset(flags.split(",")) - {"", "-"}
     if not status and not seen and details in {"", "-"}:
         return Ending("aborted", "client_gone")
-    table = _PROVIDERS if details == "via_upstream" and not seen else TABLE
+    table = PROVIDERS if details == "via_upstream" and not seen else TABLE
     return next((sign.ending for sign in table if sign.fits(seen, details, status)), _UNKNOWN)
 
 

@@ -28,6 +28,7 @@ from ingest.witness import Candidate, Known, Story, Writer
 log = logging.getLogger(__name__)
 
 HOUR: Final = 3_600_000_000_000
+QUIET: Final = 1_000_000_000
 ROW_BYTES: Final = 1024  # of a row of the second witness, for the batch's sake
 UNLINED_KEPT: Final = 5_000
 
@@ -68,6 +69,7 @@ class Shipper:
         self._unlined: deque[str] = deque(state.get("keyless_unlined", []), UNLINED_KEPT)
         self._changed = False
         self._unwritten = False
+        self._planned_at = 0
         self._remember()
 
     # ── steps ──────────────────────────────────────────────────────────────────
@@ -83,6 +85,7 @@ class Shipper:
         self._second_witness(now, now if drained and not more_lines else None, writer)
         self._collect(now)
         if self._is_due(now):
+            self._planned_at = now
             self._store()
         self._distrust = self._distrust and not drained
         return bool(records) or more_lines
@@ -161,8 +164,8 @@ class Shipper:
             self.batcher.add(row, ROW_BYTES, now)
 
     def _is_due(self, now: int) -> bool:
-        """A batch is due, or a segment was read to its end without giving a row."""
-        return self.batcher.due(now) or bool(self._dead) or (self._changed and self.reader.cursor.segment > self._stored.segment)
+        """A batch is due, or for a while things were read that gave no row: cursors move on too."""
+        return self.batcher.due(now) or (self._changed and not self.batcher.rows and now - self._planned_at >= QUIET)
 
     # ── storing ────────────────────────────────────────────────────────────────
 

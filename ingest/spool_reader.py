@@ -73,20 +73,22 @@ class SpoolReader:
             os.close(fd)
 
     def read(self, writer: Writer) -> tuple[list[Record], bool]:
-        """The next records, at most about a chunk of them, and whether that was all there is. `writer`: asked for before."""
+        """The next records, at most about a chunk, and whether that is all that was there when asked. `writer`: asked for before."""
         numbers = self.segments()
         if numbers and numbers[-1] < self.cursor.segment:
             log.warning("spool: %s was replaced; reading it from its first segment", self._folder)
             self.cursor = Cursor()
+        records: list[Record] = []
         for number in numbers:
             if number < self.cursor.segment:
                 continue
             if number > self.cursor.segment:
                 self.cursor = Cursor(number)
-            records, at_end = self._read_on(number, final=number < numbers[-1] or self._is_dead(number, writer))
-            if records or not at_end:
-                return records, False
-        return [], True
+            final = number < numbers[-1] or self._is_dead(number, writer)
+            while not self._read_on(number, records, final=final):
+                if sum(record.size for record in records) >= CHUNK:
+                    return records, False
+        return records, True
 
     def again(self) -> Iterator[Record]:
         """All records before the cursor that still exist: their intents may be open."""
@@ -132,15 +134,16 @@ class SpoolReader:
 
     # ── one segment ────────────────────────────────────────────────────────────
 
-    def _read_on(self, number: int, *, final: bool) -> tuple[list[Record], bool]:
-        """Records from the cursor on, and whether the segment has no more for now."""
+    def _read_on(self, number: int, records: list[Record], *, final: bool) -> bool:
+        """Add records from the cursor on, about a chunk of them; whether the segment has no more for now."""
         found, end, tail = self._cut(number, self.cursor.offset)
         self.cursor = Cursor(number, end)
+        records += [record for _, record in found]
         if tail is Tail.CLEAN or found or (tail is Tail.TORN and not final):
-            return [record for _, record in found], not found
+            return not found
         if final and number not in self._told:
             self._tell(number, tail)
-        return [], True
+        return True
 
     def _tell(self, number: int, tail: Tail) -> None:
         """A final segment does not end where its last frame does. Torn is what a killed writer leaves; corrupt is damage."""
