@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -126,7 +127,7 @@ class Document:
         patches: list[_Patch] = []
         for change in changes:
             patches += self._edited(change) if isinstance(change, Edited) else (self._replaced(change),)
-        return _patched(self.raw, sorted(patches))
+        return _patched(self.raw, sorted(patches, key=itemgetter(0, 1)))
 
     def _edited(self, change: Edited) -> Iterator[_Patch]:
         if self._tokens is None:

@@ -42,16 +42,16 @@ class Event(NamedTuple):
     beside: bytes = b""
 
     def with_data(self, data: bytes) -> bytes:
-        """The event's bytes with other data. Where it stood on several lines, the data lines come last."""
+        """The event's bytes with other data. Where it stood on several lines, the data lines come first."""
         if self.span:
             return b"".join((self.raw[: self.span[0]], data, self.raw[self.span[1] :]))
-        return b"".join((self.beside, *(b"data: %b\n" % line for line in data.split(b"\n")), b"\n"))
+        return _lines(data, self.beside)
 
     def without_rest(self) -> bytes:
         """The event's bytes with nothing but its data lines; a bare comment where it has none."""
         if self.data is None:
             return b":\n\n"
-        return b"".join((*(b"data: %b\n" % line for line in self.data.split(b"\n")), b"\n"))
+        return _lines(self.data, b"")
 
 
 class Splitter:
@@ -113,6 +113,11 @@ def _event_end(held: bytes, start: int, search: int) -> int:
     return match.end() if match else 0
 
 
+def _lines(data: bytes, beside: bytes) -> bytes:
+    """An event written anew. All its lines end in LF: a CR would join with the LF of the blank line."""
+    return b"".join((*(b"data: %b\n" % line for line in data.split(b"\n")), _LINE_END.sub(b"\n", beside), b"\n"))
+
+
 def _read(raw: bytes, start: int) -> Event:
     if raw.startswith(b"data:", start) and raw.find(b"\n") == len(raw) - 2 and b"\r" not in raw:
         begin = start + (6 if raw.startswith(b" ", start + 5) else 5)
@@ -123,7 +128,7 @@ def _read(raw: bytes, start: int) -> Event:
 def _read_lines(raw: bytes, start: int) -> Event:
     values: list[bytes] = []
     spans: list[tuple[int, int] | None] = []
-    beside: list[bytes] = [raw[:start]]
+    beside: list[bytes] = []
     at = start
     for line_end in _LINE_END.finditer(raw, start):
         line = raw[at : line_end.start()]

@@ -143,6 +143,7 @@ def test_an_edit_leaves_the_spelling_around_it_alone() -> None:
         ([Cut(2, 3, '\n\u00fc"\\')], '"a\\ud83d\\ude00\\nü\\"\\\\z"'.encode()),
         ([Cut(4, 4, "!"), Cut(0, 0, "!")], rb'"!a\ud83d\ude00\u00e9z!"'),
         ([Cut(1, 3, ""), Cut(3, 4, "Z")], b'"aZ"'),
+        ([Cut(1, 1, "2"), Cut(1, 1, "1")], rb'"a21\ud83d\ude00\u00e9z"'),
         ([], rb'"a\ud83d\ude00\u00e9z"'),
     ],
 )

@@ -68,11 +68,12 @@ def test_a_last_cr_waits_for_a_line_feed() -> None:
         (b"data:a\r\n\r\n", b"data:{}\r\n\r\n"),
         (b"\xef\xbb\xbfdata: a\n\n", b"\xef\xbb\xbfdata: {}\n\n"),
         (b": c\nevent: x\ndata:  a\nid: 1\n\n", b": c\nevent: x\ndata: {}\nid: 1\n\n"),
-        (b"data: a\r\nid: 1\r\ndata: b\r\n\r\n", b"id: 1\r\ndata: {}\n\n"),
+        (b"data: a\r\nid: 1\r\ndata: b\r\n\r\n", b"data: {}\nid: 1\n\n"),
+        (b"data: a\ndata: b\n: c\r\r", b"data: {}\n: c\n\n"),
     ],
 )
 def test_data_is_exchanged_where_it_stands(raw: bytes, expected: bytes) -> None:
-    """On one line nothing else changes; on several lines they become the event's last ones."""
+    """On one line nothing else changes; on several lines they become the event's first ones."""
     (event,) = events(raw)
     assert event.with_data(b"{}") == expected
 
