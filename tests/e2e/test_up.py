@@ -90,7 +90,7 @@ def test_a_part_that_keeps_dying_ends_the_system(bare: Stack) -> None:
     assert bare.process is not None
     for _ in range(5):
         pid = bare.kill("extproc")
-        eventually(lambda gone=pid: bare.process.poll() is not None or _other(bare, gone), "the next life")  # type: ignore[misc,union-attr]  # a default in a lambda
+        eventually(lambda gone=pid: bare.process.poll() is not None or _other(bare, gone), "the next life")
         seen |= set(bare.pids.values()) if bare.process.poll() is None else set()
     assert bare.process.wait(60) == 1
     assert "stopping: extproc died 5 times within 30 s" in bare.log
