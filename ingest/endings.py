@@ -46,9 +46,7 @@ _LATE: Final = Ending("failed", "upstream_timeout", "upstream_timeout")
 _COMPLETE: Final = Ending("served", "complete")
 
 TABLE: Final = (
-    Sign(
-        Ending("aborted", "client_gone"), frozenset({"DC"}), ("downstream_remote_disconnect", "http1.connection_close", "http2.remote_re")
-    ),
+    Sign(Ending("aborted", "client_gone"), frozenset({"DC"}), ("downstream_remote", "http2.remote_re")),
     Sign(_GATE, details=("ext_proc_error", "ext_proc_", "filter_chain_not_found"), flags=frozenset({"OM", "NFCF"})),
     Sign(
         _LATE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -33,8 +34,8 @@ _WITNESS: Final = f"""
 ## Who writes a row
 
 extproc does, at the end of each exchange. Where it can't, ingest does, from Envoy's access log (`witness = 'envoy'`):
-a line without a row is decided once the spool is read to {GRACE // SECOND} s after its end ({OPEN_GRACE // SECOND} s where the exchange has an
-intent on record; at once where extproc is dead or has stopped). An intent whose extproc died is a row with outcome
+a line without a row is decided once the spool is read to {GRACE // SECOND} s after its end ({OPEN_GRACE // SECOND} s
+where the exchange has an intent on record; at once where extproc is dead or has stopped). An intent whose extproc died is a row with outcome
 `crashed`, at the latest {ORPHAN_GRACE // SECOND} s later. A row that comes after that is counted as late and dropped. A row of extproc with
 termination `gone` waits up to {GONE_GRACE // SECOND} s for Envoy's line, which says who went away.
 
@@ -50,23 +51,17 @@ outcome is `crashed` instead of `refused`.
 
 def page() -> str:
     """The whole page."""
-    columns = "".join(_column(name, meta["ch"], meta) for name, meta in COLUMNS.items())
+    columns = "".join(_column(name, meta) for name, meta in COLUMNS.items())
     outcomes = "".join(f"- `{name}`\n" for name in OUTCOMES)
     terminations = "".join(f"| `{name}` | {meaning} |\n" for name, meaning in TERMINATIONS.items())
+    meanings = f"## Terminations\n\n| termination | meaning |\n| --- | --- |\n{terminations}"
     signs = "".join(_sign("the provider's", sign) for sign in PROVIDERS) + "".join(_sign("Envoy's, or none", sign) for sign in TABLE)
-    return f"{_HEAD}{columns}\n## Outcomes\n\n{outcomes}\n## Terminations\n\n| termination | meaning |\n| --- | --- |\n{terminations}{_WITNESS}{signs}"
+    return f"{_HEAD}{columns}\n## Outcomes\n\n{outcomes}\n{meanings}{_WITNESS}{signs}"
 
 
-def _column(name: str, kind: str, meta: object) -> str:
-    told = dict(meta) if isinstance(meta, dict) else {}
-    cells = [
-        f"`{name}`",
-        f"`{kind}`",
-        told["unit"],
-        told["doc"],
-        *(f"`{told[key]}`" if told[key] else "" for key in ("example", "otel", "ocsf")),
-    ]
-    return "| " + " | ".join(cells) + " |\n"
+def _column(name: str, meta: Mapping[str, str]) -> str:
+    names = [f"`{meta[key]}`" if meta[key] else "" for key in ("example", "otel", "ocsf")]
+    return "| " + " | ".join([f"`{name}`", f"`{meta['ch']}`", meta["unit"], meta["doc"], *names]) + " |\n"
 
 
 def _sign(answer: str, sign: Sign) -> str:
