@@ -22,7 +22,7 @@ from contracts import VERSION
 from contracts.errors import PortcullisError
 from contracts.settings import Settings
 from contracts.snapshot import Snapshot
-from extproc.config import load
+from extproc.config import load, policy_folder
 from extproc.core.exchange import World
 from extproc.edge.driver import Gate
 from extproc.edge.grpc_stream import serve
@@ -87,12 +87,6 @@ async def quiet(server: Any, gate: Gate) -> None:
         async with asyncio.timeout(DRAIN_S):
             while server.live or gate.finishing:  # noqa: ASYNC110 - both are plain numbers; this happens once, at the end
                 await asyncio.sleep(0.05)
-
-
-def policy_folder(setting: str) -> Path:
-    """The folder of `embedded://FOLDER`: as named, else beside the installed project."""
-    folder = Path(setting.removeprefix("embedded://"))
-    return folder if folder.is_absolute() or folder.is_dir() else Path(__file__).resolve().parent.parent / folder
 
 
 def loop_runner(main: Coroutine[Any, Any, None]) -> None:

@@ -81,8 +81,7 @@ async def exchange(world: World, head: RequestHead) -> None:
         trail.asks(call, len(raw))
         model = target(world.snapshot, call)
         trail.goes_to(route, model)
-        found = prompt.find(document, route.dialect, call.unscanned)
-        trail.row.findings_prompt = found.counts
+        found = await searched(trail, document, route, call)
         verdict = trail.judged(await decided(trail, policy_input(world, head, route, call, model, asker, found, len(raw))))
         permitted(verdict)
         clean = prompt.apply(document, found, verdict.actions, model=model.upstream if model.upstream != call.model else None)
@@ -191,6 +190,15 @@ def target(snapshot: Snapshot, call: Call) -> ModelRecord:
 
 
 NO_SUCH_MODEL: Final = "This key may not use that model. Ask whoever runs this gate which models it may use."
+
+
+async def searched(trail: Trail, document: body.Document, route: Route, call: Call) -> prompt.Found:
+    """Personal data in the prompt: where, which kinds, how many."""
+    began = await Clock()
+    found = prompt.find(document, route.dialect, call.unscanned)
+    trail.row.redact_us = (await Clock() - began) // 1000
+    trail.row.findings_prompt = found.counts
+    return found
 
 
 def policy_input(

@@ -41,11 +41,6 @@ async def answer(
         await whole(trail, route, model, verdict, limits, head, secret)
 
 
-def pass_head(trail: Trail, head: ResponseHead, *, streamed: bool) -> PassAnswerHead:
-    """Headers of the allow-list, and those that name the exchange."""
-    return PassAnswerHead(set_headers=refusals.told(trail.row), remove_headers=headers.answer_removals(head.headers), streamed=streamed)
-
-
 # ── one body ──────────────────────────────────────────────────────────────────
 
 
@@ -53,10 +48,11 @@ async def whole(
     trail: Trail, route: Route, model: ModelRecord, verdict: Verdict, limits: Limits, head: ResponseHead, secret: Secret
 ) -> None:
     """An answer in one piece: redacted, priced, and only then shown."""
-    event: Event | None = None if head.end else await trail.says(pass_head(trail, head, streamed=False))
+    # No header names the exchange yet: until the body is answered too, Envoy holds back what it was not told to show.
+    gone = headers.answer_removals(head.headers)
+    event: Event = head if head.end else await trail.says(PassAnswerHead(remove_headers=gone))
     raw = event.data if isinstance(event, ResponseBody) else b""
-    if event:
-        trail.first_bytes(event.at)
+    trail.first_bytes(event.at)
     scrubbed = scrub(raw, secret)
     try:
         kind = headers.media_type(head.headers)
@@ -68,25 +64,31 @@ async def whole(
     if read.blocked:
         trail.used(read.usage, model, read.text_bytes_out)
         raise refusals.blocked("answer", read.blocked)
-    if head.status >= SERVER_ERROR or head.status in OUR_FAULT or head.status in REDIRECT:
-        raise UpstreamError(f"The provider answered {head.status}.", provider=(head.status, read.body or scrubbed))
     out = read.body if read.body is not None else scrubbed
+    if head.status >= SERVER_ERROR or head.status in OUR_FAULT or head.status in REDIRECT:
+        raise UpstreamError(f"The provider answered {head.status}.", provider=(head.status, out))
     if head.status == OK:
         trail.used(read.usage, model, read.text_bytes_out)
         trail.ended(head.status, "served", "complete")
     else:
         trail.ended(head.status, "failed", "upstream_status", UpstreamError.code)
     trail.row.response_bytes = len(out)
-    await last(trail, PassBody(out, priced(trail, len(out))), event)
+    await last(trail, PassBody(out, priced(trail, len(out))) if isinstance(event, ResponseBody) else nothing(trail, gone), event)
 
 
 def priced(trail: Trail, length: int) -> Headers:
-    """Headers that only a whole answer can have: its length as it leaves, and its cost where a price is known."""
+    """Headers of a whole answer: those that name the exchange, its length as it leaves, and its cost where a price is known."""
     cost = trail.cost_usd
-    return (("content-length", str(length)), *(((headers.COST, cost),) if cost is not None else ()))
+    named = (*refusals.told(trail.row), ("content-length", str(length)))
+    return named if cost is None else (*named, (headers.COST, cost))
 
 
-async def last(trail: Trail, reply: Reply, event: Event | None) -> None:
+def nothing(trail: Trail, gone: tuple[str, ...]) -> PassAnswerHead:
+    """An answer that has a head and no body."""
+    return PassAnswerHead(refusals.told(trail.row), gone)
+
+
+async def last(trail: Trail, reply: Reply, event: Event) -> None:
     """The last answer of a whole body; trailers may follow it."""
     if isinstance(event, ResponseBody) and not event.end:
         after = await trail.says(reply)
@@ -101,7 +103,7 @@ async def last(trail: Trail, reply: Reply, event: Event | None) -> None:
 async def streamed(trail: Trail, route: Route, model: ModelRecord, verdict: Verdict, head: ResponseHead) -> None:
     """An answer in events: each leaves as soon as its text is decided."""
     stream = StreamedAnswer(route, verdict.actions.answer)
-    event = await trail.says(pass_head(trail, head, streamed=True))
+    event = await trail.says(PassAnswerHead(refusals.told(trail.row), headers.answer_removals(head.headers), streamed=True))
     try:
         while isinstance(event, ResponseBody):
             trail.first_bytes(event.at)

@@ -168,8 +168,9 @@ def _pass_body(answer: PassBody) -> bytes:
 
 def _open_route(answer: OpenRoute) -> bytes:
     change = pb.CommonResponse(clear_route_cache=True)
-    credential = answer.prefix.encode() + answer.secret.reveal(REVEAL)
-    change.header_mutation.set_headers.append(_set(answer.header, credential))
+    secret = answer.secret.reveal(REVEAL)
+    if secret:  # a provider of one's own may want none
+        change.header_mutation.set_headers.append(_set(answer.header, answer.prefix.encode() + secret))
     if answer.body is not None:
         change.body_mutation.body = answer.body
         change.header_mutation.set_headers.append(_set("content-length", str(len(answer.body))))
