@@ -445,7 +445,7 @@ def test_the_last_count_of_tokens_stands() -> None:
 def test_text_is_counted_as_it_leaves() -> None:
     """Bytes after redaction; what is still held doesn't count."""
     answer = StreamedAnswer(ROUTE, REDACT)
-    answer.feed(chunk({"tool_calls": [{"index": 0, "function": {"name": "send", "arguments": ""}}]}))
+    answer.feed(chunk({"tool_calls": [{"index": n, "function": {"name": name, "arguments": ""}} for n, name in enumerate(("se", "nd"))]}))
     answer.feed(text("ü jane@example.com"))
     assert answer.text_bytes_out == len("send")
     answer.finish()
