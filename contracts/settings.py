@@ -34,12 +34,13 @@ class Spool:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bytes, and nesting levels of JSON."""
+    """Bytes, nesting levels of JSON, and seconds that a provider may be silent."""
 
     request_bytes: int = 20 * MIB
     response_bytes: int = 64 * MIB
     inflight_bytes: int = 256 * MIB
     json_depth: int = 64
+    upstream_timeout_s: int = 600
 
 
 @dataclass(frozen=True, slots=True)

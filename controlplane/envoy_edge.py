@@ -63,6 +63,7 @@ def edge_of(settings: Settings, trust: Path | None = None) -> Edge:
         response_bytes=settings.limits.response_bytes,
         # The policy call is the only deadline inside one message; the rest is room for reading and scanning 20 MiB.
         processor_timeout_s=settings.policy_timeout_ms / 1000 + 3.75,
+        upstream_idle_s=float(settings.limits.upstream_timeout_s),
         heap_bytes=2 * settings.limits.inflight_bytes + 512 * MIB,
     )
     for path in (edge.processor, edge.admin):

@@ -121,6 +121,7 @@ LEAVES: Final[Mapping[str, Callable[[str], Any]]] = {
     "limits.response_bytes": _bytes(1 << 10, GIB),
     "limits.inflight_bytes": _bytes(1 << 10, 64 * GIB),
     "limits.json_depth": _whole(1, 512),
+    "limits.upstream_timeout_s": _whole(1, 86_400),
     "telemetry.otlp": _otlp,
 }
 """Every setting by its path, with what reads its text. docs/reference/settings.md lists each."""
