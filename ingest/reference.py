@@ -34,10 +34,11 @@ _WITNESS: Final = f"""
 ## Who writes a row
 
 extproc does, at the end of each exchange. Where it can't, ingest does, from Envoy's access log (`witness = 'envoy'`):
-a line without a row is decided once the spool is read to {GRACE // SECOND} s after its end ({OPEN_GRACE // SECOND} s
-where the exchange has an intent on record; at once where extproc is dead or has stopped). An intent whose extproc died is a row with outcome
-`crashed`, at the latest {ORPHAN_GRACE // SECOND} s later. A row that comes after that is counted as late and dropped. A row of extproc with
-termination `gone` waits up to {GONE_GRACE // SECOND} s for Envoy's line, which says who went away.
+a line without a row is decided once the spool is read to {GRACE // SECOND} s after its end. The grace is {OPEN_GRACE // SECOND} s
+where the exchange has an intent on record, and none where extproc is dead or has stopped. An intent whose extproc died
+is a row with outcome `crashed`, at the latest {ORPHAN_GRACE // SECOND} s later. A row that comes after that is counted
+as late and dropped. A row of extproc with termination `gone` waits up to {GONE_GRACE // SECOND} s for Envoy's line,
+which says who went away.
 
 ## How Envoy's line is read
 

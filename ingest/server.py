@@ -85,13 +85,14 @@ class Door:
 
         accepted      exchanges that ingest has read of, by either witness, open intents among them
         stored        sum(count) of the table
-        spooled       exchanges read of but not stored yet; `open` of these are under way; `unread_bytes` is not read yet
+        spooled       exchanges read of but not stored yet; `unread_bytes` is not read yet. `open` of these are under way,
+                      `held` are refusals without a key that wait for their minute's aggregated row
         envoy         streams Envoy began since `since` (Unix seconds, ± 1); `envoy_active` of them still run
         stored_since  stored exchanges that began since then
 
-        With nothing under way and `unread_bytes` and `spooled` 0: envoy - envoy_active = stored_since, as long as no
-        exchange of an earlier Envoy lies within a second of this one's start; accepted = stored + dead, but for rows
-        that were in the database before this spool.
+        With nothing under way, `unread_bytes` 0 and `spooled` = `held`: envoy - envoy_active = stored_since + held, as
+        long as no exchange of an earlier Envoy lies within a second of this one's start; and accepted = stored + held
+        + dead, but for rows that were in the database before this spool.
         """
         envoy = await count(self._settings.run / "envoy-admin.sock")
         standing, counts = self._worker.standing, self._worker.standing.counts
@@ -105,6 +106,7 @@ class Door:
                 "stored": total,
                 "spooled": standing.spooled + standing.open_intents,
                 "open": standing.open_intents,
+                "held": standing.held,
                 "unread_bytes": standing.unread_bytes,
                 "dead": counts.get("dead", 0),
                 "late": counts.get("late", 0),

@@ -32,6 +32,7 @@ class Standing:
     counts: dict[str, int]
     open_intents: int
     spooled: int
+    held: int
     unread_bytes: int
     trouble: str
 
@@ -52,7 +53,7 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name="shipper")
         self._shipper: Shipper | None = None
         self._trouble = ""
-        self._standing = Standing({}, 0, 0, 0, "")
+        self._standing = Standing({}, 0, 0, 0, 0, "")
 
     def start(self) -> None:
         """Begin; the engine may come later."""
@@ -145,7 +146,9 @@ class Worker:
 
     def _take_stand(self, shipper: Shipper) -> None:
         counts = {**shipper.reader.counts, **shipper.story.counts}
-        self._standing = Standing(counts, len(shipper.story.open), shipper.spooled, shipper.reader.unread(), self._trouble)
+        self._standing = Standing(
+            counts, len(shipper.story.open), shipper.spooled, shipper.keyless.held, shipper.reader.unread(), self._trouble
+        )
 
 
 def stored(engine: Engine, since: int) -> tuple[int, int]:
