@@ -42,6 +42,7 @@ from extproc.core.effects import (
     PassHead,
     PassTrailers,
     Record,
+    Refusal,
 )
 from extproc.core.events import RequestBody, RequestHead
 from extproc.core.exchange import World
@@ -334,13 +335,18 @@ def test_provider_error_is_passed_on_redacted() -> None:
 @pytest.mark.parametrize("status", [500, 503, 401, 403])
 def test_provider_fault_or_refused_credential_is_502(status: int) -> None:
     """5xx, and 401/403 which concern the gate's credential, reach the app as upstream_error with the provider's words inside."""
+
+    def quoted(reply: Refusal) -> None:
+        assert reply.status == 502
+        assert json.loads(reply.body)["error"]["provider"] == {"status": status, "body": {"error": {"message": "no, [EMAIL_ADDRESS]"}}}
+
     play(
         head(),
         *governed(),
         to(answer_head(status)),
         replies(PassAnswerHead),
-        to(piece(b'{"error": {"message": "no"}}', end=True)),
-        refuses(502, "upstream_error"),
+        to(piece(b'{"error": {"message": "no, jane@example.com"}}', end=True)),
+        ends(Refusal, quoted),
         emits(outcome="failed", error_code="upstream_error", provider_status=status, status=502),
     )
 
@@ -364,6 +370,32 @@ def test_answer_that_cannot_be_read_is_not_passed_on(answer: object, body: objec
         to(body),  # type: ignore[arg-type] # parametrised events
         refuses(502, "upstream_error"),
         emits(outcome="failed", termination="upstream_garbage"),
+    )
+
+
+def test_answer_without_a_body_keeps_its_status() -> None:
+    """A provider's 4xx with no body at all is passed as it is, by its head."""
+    play(
+        head(),
+        *governed(),
+        to(answer_head(404, end=True)),
+        ends(PassAnswerHead),
+        emits(outcome="failed", termination="upstream_status", status=404),
+    )
+
+
+def test_part_that_cannot_be_scanned_is_blocked() -> None:
+    """An image is a finding of its own kind, and the profile's `unscanned` decides."""
+    parts = [{"type": "text", "text": "what is this"}, {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}]
+    body = RequestBody(0, json.dumps({"model": "cheap", "messages": [{"role": "user", "content": parts}]}).encode())
+
+    play(
+        head(),
+        replies(PassHead),
+        to(body),
+        asks(AskPolicy, ALLOWED),
+        refuses(400, "guardrail_blocked"),
+        emits(findings_prompt={"UNSCANNED": 1}),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from contracts.errors import Refused
+from contracts.errors import Refused, UpstreamError
 from contracts.usage import Usage
 from extproc.core.body import Document, Malformed, Path, structure
 from extproc.core.dialects.shape import Call, Channel, Facts
@@ -220,7 +220,18 @@ def refusal(error: Refused, request_id: str) -> bytes:
     said: dict[str, Any] = {"message": error.message, "type": kind, "param": None, "code": error.code, "request_id": request_id}
     if error.reasons:
         said["reasons"] = list(error.reasons)
+    if isinstance(error, UpstreamError) and error.provider:
+        status, raw = error.provider
+        said["provider"] = {"status": status, "body": _said_by(raw)}
     return orjson.dumps({"error": said})
+
+
+def _said_by(raw: bytes) -> Any:
+    """A provider's error body, which was read and redacted before: JSON as it is, anything else as text."""
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return raw.decode(errors="replace")
 
 
 def stream_refusal(error: Refused, request_id: str) -> bytes:
