@@ -8,9 +8,11 @@ Only Unix sockets.
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import suppress
 from pathlib import Path
 
+from extproc.edge import h2_frames as h2
 from extproc.edge import unix_socket
 from extproc.edge.grpc_messages import Exchanges, Status, Stream
 from extproc.edge.h2_connection import Connection, report
@@ -20,6 +22,7 @@ __all__ = ["MESSAGE_LIMIT", "Exchanges", "Server", "Status", "Stream", "new_loop
 MESSAGE_LIMIT = 65 << 20
 """Bytes in one message: the largest answer body by default (64 MiB) and Envoy's words around it."""
 
+ACCEPT_PAUSE_S = 1.0
 FLUSH_S = 1.0
 """Seconds that `close` gives a peer to read our last words."""
 
@@ -37,14 +40,14 @@ class Server:
     """Everything that listens and serves on one path. Made by `serve`."""
 
     def __init__(self, path: Path, exchanges: Exchanges, message_limit: int) -> None:
-        self.path, self.message_limit = path, message_limit
+        self.path, self.message_limit = path, max(message_limit, h2.FRAME_LIMIT)
         self.message, self._ended = exchanges.message, exchanges.ended
+        self._loop = asyncio.get_running_loop()
         self._open = 0
         self._draining = False
         self._connections: set[Connection] = set()
         self._changed = asyncio.Event()
-        self._listening: asyncio.AbstractServer | None = None
-        self._leftover: asyncio.Task[None] | None = None
+        self._connecting: set[asyncio.Task[None]] = set()  # kept, or the loop would forget them
 
     @property
     def live(self) -> int:
@@ -56,11 +59,40 @@ class Server:
         """Connections that Envoy holds open."""
         return len(self._connections)
 
-    async def listen(self) -> None:
+    def listen(self) -> None:
         """Take over the path."""
-        self._socket = unix_socket.bind(self.path)
-        self._mine = unix_socket.identity(self.path) or (0, 0)
-        self._listening = await asyncio.get_running_loop().create_unix_server(self.connection, sock=self._socket)
+        self._socket, self._mine = unix_socket.bind(self.path)
+        self._loop.add_reader(self._socket, self._accept)
+
+    # Accepting is ours, not asyncio's Server: that one drops a connection which it accepted just before it is closed.
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                accepted, _ = self._socket.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:  # most often no file descriptor is left: wait, rather than try without a pause
+                report("a connection of Envoy was not accepted", error)
+                self._loop.remove_reader(self._socket)
+                self._loop.call_later(ACCEPT_PAUSE_S, self._accept_again)
+                return
+            accepted.setblocking(False)
+            task = self._loop.create_task(self._connect(accepted, self.connection()))
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
+
+    def _accept_again(self) -> None:
+        if not self._draining:
+            self._loop.add_reader(self._socket, self._accept)
+
+    async def _connect(self, accepted: socket.socket, connection: Connection) -> None:
+        try:
+            await self._loop.connect_accepted_socket(lambda: connection, accepted)
+        except OSError as error:
+            report("a connection of Envoy was lost", error)
+            accepted.close()
+            self._lost(connection)
 
     def connection(self) -> Connection:
         """A fresh connection's protocol object."""
@@ -76,29 +108,18 @@ class Server:
         Call it when a successor listens on the path (its socket stays), or to stop for good (ours is removed). Then await
         `drained`, as long as you like, and `close`.
         """
-        if self._draining or self._listening is None:
+        if self._draining:
             return
         self._draining = True
-        unix_socket.leave(self.path, self._mine)
         for connection in self._connections:
             connection.drain()
-        self._leftover = asyncio.get_running_loop().create_task(self._take_leftover(self._listening))
-
-    async def _take_leftover(self, listening: asyncio.AbstractServer) -> None:
-        """Serve, and drain, those that connected before the path led elsewhere and were not accepted yet."""
-        try:
-            while True:
-                accepted, _ = self._socket.accept()
-                await asyncio.get_running_loop().connect_accepted_socket(self.connection, accepted)
-        except BlockingIOError:
-            pass
-        finally:
-            listening.close()
+        unix_socket.leave(self.path, self._mine)
+        self._loop.remove_reader(self._socket)
+        self._accept()  # those that connected before the path led elsewhere
+        self._socket.close()
 
     async def drained(self) -> None:
         """After `drain`: wait until every stream is over and every connection closed. A peer that hangs can make it wait for ever."""
-        if self._leftover is not None:
-            await asyncio.shield(self._leftover)
         while self._open or self._connections:
             self._changed.clear()
             await self._changed.wait()
@@ -106,8 +127,6 @@ class Server:
     async def close(self) -> None:
         """End every stream with UNAVAILABLE, wait for its handler to finish, and close. Await `drained` first to lose nothing."""
         self.drain()
-        if self._leftover is not None:
-            await self._leftover
         for connection in list(self._connections):
             for stream in list(connection.streams.values()):
                 stream.fail(Status.UNAVAILABLE, "the processor is stopping")
@@ -116,7 +135,7 @@ class Server:
             async with asyncio.timeout(FLUSH_S):
                 await self.drained()
         for connection in self._connections:
-            connection.transport.abort()
+            connection.abort()
         await self.drained()
 
     # ── for connections and streams ───────────────────────────────────────────
@@ -145,8 +164,8 @@ async def serve(path: Path, exchanges: Exchanges, *, message_limit: int = MESSAG
 
     The folder must be 0700 and the path at most 100 bytes, or Unusable is raised; the socket is 0600. A predecessor on the
     same path keeps its connections; new ones come here. Run it on a loop of `new_loop`, which is uvloop where that is
-    installed: `asyncio.Runner(loop_factory=new_loop)`.
+    installed: `asyncio.Runner(loop_factory=new_loop)`. `message_limit` is in bytes, and at least 16 KiB.
     """
     server = Server(path, exchanges, message_limit)
-    await server.listen()
+    server.listen()
     return server

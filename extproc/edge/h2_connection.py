@@ -56,6 +56,9 @@ class Connection(Sending, asyncio.Protocol):
         """Greet: a server speaks first."""
         self._made = True
         self.transport = transport  # type: ignore[assignment]  # a stream transport, by create_unix_server's contract
+        if self.closing:
+            self.transport.abort()
+            return
         self.transport.set_write_buffer_limits(high=UNSENT_LIMIT)
         self.transport.write(_HELLO)
         if self._draining:
@@ -322,9 +325,14 @@ class Connection(Sending, asyncio.Protocol):
         self.flush()
         self.closing = True
         if self._choked:
-            self.transport.abort()
-        else:
+            self.abort()
+        elif self._made:
             self.transport.close()
+
+    def abort(self) -> None:
+        """Close without a word more."""
+        if self._made:
+            self.transport.abort()
 
     def _close_if_idle(self) -> None:
         if not self.streams and not self.closing:

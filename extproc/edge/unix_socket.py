@@ -13,7 +13,7 @@ import fcntl
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from contracts.errors import Unusable
@@ -23,8 +23,15 @@ PATH_LIMIT = 100
 BACKLOG = 1024
 
 
-def bind(path: Path) -> socket.socket:
-    """Listen on `path` (mode 0600), in place of whoever listened there. Raises Unusable with what to do about it."""
+Identity = tuple[int, int]
+"""Which file a path names: device and inode. No other file is given them as long as the socket is open."""
+
+
+def bind(path: Path) -> tuple[socket.socket, Identity]:
+    """Listen on `path` (mode 0600), in place of whoever listened there; the identity is for `leave`.
+
+    Raises Unusable, with what to do about it.
+    """
     _check(path)
     fresh = path.with_name(path.name + "~")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -34,27 +41,24 @@ def bind(path: Path) -> socket.socket:
             listener.bind(str(fresh))
             fresh.chmod(0o600)
             listener.listen(BACKLOG)
+            mine = _identity(fresh)
             fresh.rename(path)
     except OSError as error:
         listener.close()
         raise Unusable(f"can't listen on {path}: {error.strerror}; make the folder writable for this user") from error
     listener.setblocking(False)
-    return listener
+    return listener, mine
 
 
-def leave(path: Path, mine: tuple[int, int]) -> None:
-    """Remove `path` if it still names our own socket (see `identity`); a successor's stays."""
-    with _names(path.parent):
-        if identity(path) == mine:
+def leave(path: Path, mine: Identity) -> None:
+    """Remove `path` if it still names our own socket, which must still be open; a successor's stays."""
+    with suppress(FileNotFoundError), _names(path.parent):
+        if _identity(path) == mine:
             path.unlink()
 
 
-def identity(path: Path) -> tuple[int, int] | None:
-    """Which file the path names: (device, inode). It can't be given to another as long as the socket is open."""
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        return None
+def _identity(path: Path) -> Identity:
+    found = path.lstat()
     return found.st_dev, found.st_ino
 
 
