@@ -19,7 +19,8 @@ from contracts.errors import PortcullisError, Unusable
 from ingest.columns import NAMES, TYPES
 from ingest.witness import Known
 
-TABLE: Final = "audit.requests"
+DATABASE: Final = "audit"
+TABLE: Final = f"{DATABASE}.requests"
 CONNECT_SECONDS: Final = 5
 ANSWER_SECONDS: Final = 30
 
@@ -85,6 +86,11 @@ class Engine:
             raise QueryError(_first_line(error), int(found[1])) from error
         except Exception as error:
             raise EngineDownError(_first_line(error)) from error
+
+    def use(self, database: str) -> None:
+        """Make unqualified names mean this database: chDB keeps it for the session, a server is told with each query."""
+        self.command(f"USE {database}")
+        self._client.database = database
 
     def settle(self, settings: dict[str, Any]) -> None:
         """Make settings those of the session, in order."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 
 from contracts.errors import PortcullisError
-from ingest.clickhouse import Engine, EngineDownError, QueryError
+from ingest.clickhouse import DATABASE, Engine, EngineDownError, QueryError
 from ingest.sql_guard import ForbiddenSqlError, check
 
 log = logging.getLogger(__name__)
@@ -94,6 +94,7 @@ class Queries:
         try:
             if engine is None:
                 engine = self._opened()
+                engine.use(DATABASE)
                 if self._in_session:
                     engine.settle(self._limits)
             yield engine

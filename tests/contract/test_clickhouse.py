@@ -140,6 +140,11 @@ def test_a_question_is_answered_with_names_types_and_rows(queries: Queries) -> N
         assert queries.ask(sql).rows
 
 
+def test_unqualified_names_mean_the_audit_database(queries: Queries) -> None:
+    """`FROM requests` and `FROM audit.requests` are the same table."""
+    assert queries.ask("SELECT count() FROM requests").rows == queries.ask("SELECT count() FROM audit.requests").rows
+
+
 def test_rows_are_cut_at_the_limit_and_said_to_be(queries: Queries) -> None:
     """Nobody takes part of an answer for the whole."""
     assert queries.ask("SELECT number FROM numbers(10000)").truncated is False
