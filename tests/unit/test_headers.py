@@ -44,7 +44,17 @@ CHAT = (
 def test_a_request_goes_on_with_few_headers() -> None:
     """Keys, cookies, billing selectors, forwarding and unknown headers go, each named once; what Envoy owns isn't touched."""
     left = {name for name, _ in CHAT} - set(headers.strip(CHAT))
-    of_envoy = {":method", ":path", ":authority", "host", "content-length", "x-request-id", "x-envoy-external-address", "transfer-encoding", "x-forwarded-proto"}
+    of_envoy = {
+        ":method",
+        ":path",
+        ":authority",
+        "host",
+        "content-length",
+        "x-request-id",
+        "x-envoy-external-address",
+        "transfer-encoding",
+        "x-forwarded-proto",
+    }
     assert left == of_envoy | {"content-type", "accept", "accept-encoding", "user-agent", "openai-beta"}
     assert len(headers.strip(CHAT)) == len(set(headers.strip(CHAT)))
 
