@@ -56,14 +56,14 @@ class OpenRoute:
     header: str
     prefix: str
     secret: Secret = field(repr=False)
-    body: bytes | None = None
+    body: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class PassBody:
     """Go on after a piece of the answer: new bytes (None: as they were). Headers count only where it was buffered."""
 
-    body: bytes | None = None
+    body: bytes | None = field(default=None, repr=False)
     set_headers: Headers = ()
 
 
@@ -78,7 +78,7 @@ class Refusal:
 
     status: int
     headers: Headers
-    body: bytes
+    body: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,11 @@
-"""What reaches an exchange. Times and ids come in with the events; the core has no clock and no dice."""
+"""What reaches an exchange. Times and ids come in with the events; the core has no clock and no dice.
+
+Heads hold the app's key and bodies hold text, so neither is shown when an event is printed.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Headers = tuple[tuple[str, str], ...]
 """Names are lower case, as HTTP/2 and Envoy have them; pseudo-headers (`:path` …) are among them."""
@@ -16,7 +19,7 @@ class RequestHead:
     decision_id: str
     time: int
     at: int
-    headers: Headers
+    headers: Headers = field(repr=False)
     end: bool
     source_address: str
     envoy_id: str
@@ -27,7 +30,7 @@ class RequestBody:
     """The whole request body (Envoy buffers it)."""
 
     at: int
-    data: bytes
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class ResponseHead:
 
     at: int
     status: int
-    headers: Headers
+    headers: Headers = field(repr=False)
     end: bool
     details: str = "via_upstream"
     flags: int = 0
@@ -52,7 +55,7 @@ class ResponseBody:
     """The answer's body: whole when buffered, a piece when streamed. `end`: nothing follows."""
 
     at: int
-    data: bytes
+    data: bytes = field(repr=False)
     end: bool
 
 
