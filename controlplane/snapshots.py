@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from contracts.snapshot import Snapshot
 from extproc.edge.snapshot import framed, receive
-from extproc.edge.unix_socket import bind, identity, leave
+from extproc.edge.unix_socket import bind, leave
 
 log = logging.getLogger("control.snapshots")
 
@@ -58,8 +58,8 @@ class Publisher:
 
     async def listen(self, path: Path) -> Listening:
         """Listen for planes at `path`. Raises Unusable where that can't be."""
-        listener = bind(path)
-        return Listening(path, identity(path), await asyncio.start_unix_server(self._welcome, sock=listener), self)
+        listener, mine = bind(path)
+        return Listening(path, mine, await asyncio.start_unix_server(self._welcome, sock=listener), self)
 
     async def publish(self, snapshot: Snapshot, patience: float = PATIENCE_S) -> list[PlaneReport]:
         """Put `snapshot` in force and wait until every connected plane has answered, at most `patience` seconds."""
