@@ -23,7 +23,7 @@ from controlplane.envoy_edge import Edge
 from controlplane.envoy_listener import processor_filter
 from controlplane.envoy_program import arguments, binary
 from controlplane.envoy_text import tree
-from extproc.core.dialects import ROUTES
+from controlplane.governance import DOORS
 
 ROOT = Path(__file__).resolve().parent.parent
 Running = tuple[int, str, dict[str, int]]
@@ -71,7 +71,7 @@ def _envoy(edge: Edge, folder: Path, document: dict[str, object]) -> Iterator[in
 def bare_envoy(folder: Path, port: int) -> Iterator[Running]:
     """The same listener and routes, no processor."""
     edge = _edge(folder)
-    with _envoy(edge, folder, one_file(edge, _snapshot(port), ROUTES)) as pid:
+    with _envoy(edge, folder, one_file(edge, _snapshot(port), DOORS)) as pid:
         yield edge.port, "none", {"envoy": pid}
 
 
@@ -79,9 +79,9 @@ def bare_envoy(folder: Path, port: int) -> Iterator[Running]:
 def noop_envoy(folder: Path, port: int) -> Iterator[Running]:
     """The same, with the ext_proc filter alone in front of the router, and a processor that answers every message with nothing."""
     edge = _edge(folder)
-    document = one_file(edge, _snapshot(port), ROUTES)
+    document = one_file(edge, _snapshot(port), DOORS)
     wired = Edge(**{**{name: getattr(edge, name) for name in edge.__dataclass_fields__}, "processor": folder / "noop.sock"})
-    asks = one_file(wired, _snapshot(port), ROUTES)
+    asks = one_file(wired, _snapshot(port), DOORS)
     # Routes that need no metadata from the bare document, the processor's cluster and filter from the other.
     document["static_resources"]["clusters"] = asks["static_resources"]["clusters"]  # type: ignore[index]
     manager = document["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]  # type: ignore[index]
