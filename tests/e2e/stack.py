@@ -336,6 +336,10 @@ class Stack:
     def forget(self) -> None:
         """The mock forgets what it got and what it was told to answer."""
         ask(self.mock, "DELETE", "/__received")
+        self.forget_steps()
+
+    def forget_steps(self) -> None:
+        """The mock answers as it does of itself."""
         ask(self.mock, "DELETE", "/__script")
 
     # ── Envoy's side ──────────────────────────────────────────────────────────
