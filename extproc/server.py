@@ -59,7 +59,7 @@ async def run(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    policy = EmbeddedPolicy.load(policy_folder(settings.policy), timeout_ms=settings.policy_timeout_ms)
+    policy = EmbeddedPolicy.load_apart(policy_folder(settings.policy), timeout_ms=settings.policy_timeout_ms)
     credentials = Credentials(settings)
     plane = Plane(settings, credentials)
     spool = Spool(settings.spool_dir, settings.spool)

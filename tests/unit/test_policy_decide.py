@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from contracts.errors import PolicyUnavailable
 from contracts.policy import Actions
-from extproc.edge.policy_embedded import EmbeddedPolicy
-from extproc.edge.policy_source import read
+from extproc.edge.policy_embedded import EmbeddedPolicy, checked
 from tests.policy_folders import POLICIES, asking, copied, rule
 
 SHIPPED = EmbeddedPolicy.load(POLICIES)
@@ -179,8 +178,7 @@ def test_rule_can_only_tighten_actions(tmp_path: Path) -> None:
 def test_late_verdict_refuses() -> None:
     """The time is looked at when the verdict is there; a late one is not used."""
     ticks: Iterator[float] = iter((0.0, 0.2501, 1.0, 1.25))
-    modules, _ = read(POLICIES)
-    policy = EmbeddedPolicy(modules, 250, lambda: next(ticks))
+    policy = EmbeddedPolicy(checked(POLICIES), 250, lambda: next(ticks))
     with pytest.raises(PolicyUnavailable):
         policy.decide(asking())
     assert policy.trouble == "the verdict came later than policy_timeout_ms"
@@ -211,7 +209,7 @@ def test_interruption_of_the_process_is_not_swallowed(interruption: type[BaseExc
     def clock() -> float:
         raise interruption
 
-    policy = EmbeddedPolicy(read(POLICIES)[0], 250, clock)
+    policy = EmbeddedPolicy(checked(POLICIES), 250, clock)
     with pytest.raises(interruption):
         policy.decide(asking())
 

@@ -160,6 +160,18 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     assert len(str(refusal.value).splitlines()) == 2
 
 
+def test_a_check_in_a_process_of_its_own_says_the_same(tmp_path: Path) -> None:
+    """The worker's way to load gives the same revision, and refuses with the same lines."""
+    assert EmbeddedPolicy.load_apart(POLICIES).revision == EmbeddedPolicy.load(POLICIES).revision
+
+    folder = copied(tmp_path, rule("opa.runtime()"))
+    with pytest.raises(Unusable) as here:
+        EmbeddedPolicy.load(folder)
+    with pytest.raises(Unusable) as apart:
+        EmbeddedPolicy.load_apart(folder)
+    assert str(apart.value) == str(here.value)
+
+
 def test_shipped_policies_have_no_problem() -> None:
     """`portcullis check` is silent about them."""
     assert check(POLICIES) == []
