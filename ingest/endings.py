@@ -45,8 +45,17 @@ _GARBAGE: Final = Ending("failed", "upstream_garbage", "upstream_error")
 _LATE: Final = Ending("failed", "upstream_timeout", "upstream_timeout")
 _COMPLETE: Final = Ending("served", "complete")
 
+OWN: Final = "portcullis_"
+"""A refusal of extproc's own has details of this word and its code: where the spool could not take its row, the line says why."""
+
+_OWN_CODES: Final = (
+    "invalid_request", "guardrail_blocked", "invalid_api_key", "not_allowed", "unknown_route", "request_too_large",
+    "policy_unavailable", "audit_unavailable", "gate_unavailable",
+)  # fmt: skip
+
 TABLE: Final = (
     Sign(Ending("aborted", "client_gone"), frozenset({"DC"}), ("downstream_remote", "http2.remote_re")),
+    *(Sign(Ending("refused", "refused", code), details=(OWN + code,)) for code in _OWN_CODES),
     Sign(_GATE, details=("ext_proc_error", "ext_proc_", "filter_chain_not_found"), flags=frozenset({"OM", "NFCF"})),
     Sign(
         _LATE,
@@ -54,8 +63,10 @@ TABLE: Final = (
         ("upstream_response_timeout", "upstream_per_try", "stream_idle_timeout", "duration_timeout"),
     ),
     Sign(_UNREACHABLE, frozenset({"UF", "UH", "UO", "URX", "NC", "DF"}), ("no_healthy_upstream", "cluster_not_found")),
+    # A body that ends before its length has the flag of a protocol error too; Envoy does not tell it from a garbled one.
+    Sign(_RESET, details=("upstream_reset_after_response_started",)),
     Sign(
-        Ending("failed", "upstream_garbage", "upstream_error"),
+        _GARBAGE,
         frozenset({"UPE"}),
         ("upstream_protocol_error", "response_headers_too_large"),
     ),

@@ -74,11 +74,15 @@ class PassTrailers:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An immediate answer in the caller's dialect. Once the answer's head has left, Envoy can only cut the stream."""
+    """An immediate answer in the caller's dialect. Once the answer's head has left, Envoy can only cut the stream.
+
+    `code` goes to Envoy's access log too: the second witness reads it where this exchange's row can't be written.
+    """
 
     status: int
     headers: Headers
     body: bytes = field(repr=False)
+    code: str = "refused"
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ def reply(route: Route | None, why: Refused, row: AuditRow) -> Refusal:
         extra.append(("retry-after", str(why.retry_after_s)))
     if why.should_retry is not None:
         extra.append(("x-should-retry", "true" if why.should_retry else "false"))
-    return Refusal(why.status, (*told(row), *extra), dialect.refusal(why, row.id))
+    return Refusal(why.status, (*told(row), *extra), dialect.refusal(why, row.id), why.code)
 
 
 def told(row: AuditRow) -> Headers:

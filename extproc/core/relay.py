@@ -111,6 +111,8 @@ async def streamed(trail: Trail, route: Route, model: ModelRecord, verdict: Verd
             trail.row.response_bytes += len(out)
             piece = PassBody(None if out == event.data else out)
             if event.end:
+                if stream.truncated and not stream.chunks:
+                    raise Unreadable("it holds no whole event", out)
                 closed(trail, stream)
                 await Answer(piece)
                 return

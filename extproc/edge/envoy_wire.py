@@ -182,6 +182,6 @@ def _refusal(answer: Refusal) -> bytes:
         status=pb.HttpStatus(code=answer.status),
         headers=_mutation(answer.headers),
         body=answer.body,
-        details="portcullis_refused",
+        details=f"portcullis_{answer.code}",
     )
     return pb.ProcessingResponse(immediate_response=immediate).SerializeToString()
