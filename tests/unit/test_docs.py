@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,8 @@ def test_fragments_of_the_changelog_say_what_they_are(root: Path) -> None:
 
 
 def test_the_licence_is_the_one_that_is_named(root: Path) -> None:
-    """Apache 2.0, in the file."""
+    """Apache 2.0, in the file and in the package's metadata."""
+    assert tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["license"] == "Apache-2.0"
     text = (root / "LICENSE").read_text("utf-8")
     assert "Apache License" in text
     assert "Version 2.0" in text
