@@ -111,9 +111,7 @@ async def streamed(trail: Trail, route: Route, model: ModelRecord, verdict: Verd
             trail.row.response_bytes += len(out)
             piece = PassBody(None if out == event.data else out)
             if event.end:
-                if stream.truncated and not stream.chunks:
-                    raise Unreadable("it holds no whole event", out)
-                closed(trail, stream)
+                closed(trail, stream, out)
                 await Answer(piece)
                 return
             event = await trail.says(piece)
@@ -131,8 +129,14 @@ async def streamed(trail: Trail, route: Route, model: ModelRecord, verdict: Verd
         trail.used(stream.usage, model, stream.text_bytes_out)
 
 
-def closed(trail: Trail, stream: StreamedAnswer) -> None:
-    """The stream came to an end: complete if it said so itself, by its end mark or by its choices' reasons."""
+def closed(trail: Trail, stream: StreamedAnswer, out: bytes = b"") -> None:
+    """The stream came to an end: complete if it said so itself, by its end mark or by its choices' reasons.
+
+    Raises:
+        Unreadable: nothing in it was an event. The app must hear of that; a stream that is only cut short tells by itself.
+    """
+    if stream.truncated and not stream.chunks:
+        raise Unreadable("it holds no whole event", out)
     if stream.failed:
         trail.ended(OK, "failed", "upstream_status", UpstreamError.code)
     elif stream.done or stream.finish_reasons:
