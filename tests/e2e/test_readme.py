@@ -159,6 +159,12 @@ def install(place: Path) -> None:
     command.chmod(0o755)
 
 
+def test_the_demo_shows_what_readme_shows(root: Path, desk: Desk) -> None:
+    """The three results and the rows, to the letter."""
+    (shown,) = blocks(readme(root), "text")
+    assert shown in desk.run(".venv/bin/portcullis demo --once")
+
+
 @pytest.mark.timeout(180)
 def test_a_reader_who_follows_it_governs_their_traffic(root: Path, desk: Desk) -> None:
     """Each command succeeds; the SDK's snippet is answered, its address redacted, and the audit has its row."""
