@@ -11,7 +11,7 @@ from extproc.edge import h2_frames as h2
 from extproc.edge.h2_connection import CONNECTION_WINDOW, MAX_STREAMS
 from extproc.edge.h2_frames import Code
 from tests.contract.transport_servers import until
-from tests.contract.transport_wire import Echo, Frame, Wire, data, frames, headers, message, messages, status
+from tests.contract.transport_wire import Echo, Frame, Reply, Wire, data, frames, headers, message, messages, status
 
 U32 = h2.U32.pack
 HALF = h2.END_HEADERS | h2.END_STREAM
@@ -171,7 +171,7 @@ async def test_replies_wait_for_the_streams_window() -> None:
     assert wire.exchanges.taken == [(1, b"x" * 20)], "the next message waits until this reply is out"
     wire.say(h2.window_update(1, 5), setting(h2.INITIAL_WINDOW_SIZE, 0))
     assert messages(wire.written, 1) == []
-    wire.say(setting(h2.INITIAL_WINDOW_SIZE, 30), h2.window_update(1, 1))
+    wire.say(setting(h2.INITIAL_WINDOW_SIZE, 31))
     assert messages(wire.written, 1) == [b"x" * 20, b"second"]
 
 
@@ -361,6 +361,35 @@ async def test_fail_from_within_an_awaitable_lets_it_finish() -> None:
     assert messages(wire.written, 1) == []
 
 
+async def test_an_awaitable_of_a_stream_that_failed_at_once_is_cancelled() -> None:
+    """fail() and then an awaitable: it never starts, and the stream ends once."""
+    started: list[bool] = []
+
+    async def unwanted() -> bytes:
+        started.append(True)
+        return b"unheard"
+
+    def failing(_data: bytes, stream: Any) -> Reply:
+        stream.fail(14, "no")
+        return unwanted()
+
+    wire = Wire(Echo(failing))
+    assert status(wire.say(headers(1) + data(1, message(b"x"))), 1) == 14
+    assert wire.exchanges.ends == []
+    await until(lambda: not wire.server.live)
+    assert (started, wire.exchanges.ends) == ([], [1])
+
+
+async def test_a_blocked_stream_that_goes_leaves_nothing() -> None:
+    """Reset while its reply waits for the window: what waited is gone with it."""
+    wire = Wire()
+    wire.say(setting(h2.INITIAL_WINDOW_SIZE, 1), headers(1) + data(1, message(b"x")))
+    assert wire.connection.blocked
+    wire.say(h2.reset(1, Code.NO_ERROR))
+    assert not wire.connection.blocked
+    assert wire.exchanges.ends == [1]
+
+
 async def test_an_error_in_ended_harms_no_other_stream() -> None:
     """It is logged, and the connection goes on."""
 
@@ -392,6 +421,7 @@ async def test_drain_takes_what_crosses_it() -> None:
     wire.connection.drain()
     goaway, ping = frames(wire.written[before:])
     assert (goaway.kind, goaway.payload[:8]) == (h2.GOAWAY, U32(h2.MAX_ID) + U32(0))
+    assert wire.say(h2.frame(h2.PING, h2.ACK, 0, bytes(8))) == b"", "the answer to another PING proves nothing"
     assert messages(wire.say(headers(3) + data(3, message(b"crossed"))), 3) == [b"crossed"]
     assert frames(wire.say(h2.frame(h2.PING, h2.ACK, 0, ping.payload))) == [Frame(h2.GOAWAY, 0, 0, U32(3) + U32(0))]
     assert frames(wire.say(headers(5))) == [Frame(h2.RST_STREAM, 0, 5, U32(Code.REFUSED_STREAM))]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import stat
+import threading
 from pathlib import Path
 
 import pytest
 
 from contracts.errors import Unusable
 from extproc.edge import h2_frames as h2
+from extproc.edge import unix_socket
 from extproc.edge.grpc_stream import serve
 from extproc.edge.h2_connection import UNSENT_LIMIT
 from tests.contract.transport_servers import KINDS, client, folder, run, until
@@ -77,6 +79,30 @@ def test_what_a_killed_predecessor_left_is_replaced(kind: str) -> None:
             assert list(made.iterdir()) == []
 
     run(kind, scenario())
+
+
+def test_a_path_always_leads_to_a_listener() -> None:
+    """While one successor after the other takes it over, no connect finds the path missing or refused."""
+    with folder() as made:
+        listeners, misses, stop = [unix_socket.bind(made / "s")[0]], [], threading.Event()
+
+        def knock() -> None:
+            while not stop.is_set():
+                with socket.socket(socket.AF_UNIX) as peer:
+                    peer.settimeout(5)
+                    try:
+                        peer.connect(str(made / "s"))
+                    except OSError as error:
+                        misses.append(error)
+
+        knocking = threading.Thread(target=knock)
+        knocking.start()
+        listeners += [unix_socket.bind(made / "s")[0] for _ in range(300)]
+        stop.set()
+        knocking.join()
+        for listener in listeners:
+            listener.close()
+        assert misses == []
 
 
 @KINDS_OF_OURS

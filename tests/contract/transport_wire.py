@@ -130,6 +130,7 @@ class Echo:
         self.answer = answer
         self.taken: list[tuple[int, bytes]] = []
         self.ends: list[int] = []
+        self.over: list[Any] = []
 
     def message(self, data: bytes, stream: Any, /) -> Reply:
         """Keep it and answer."""
@@ -139,3 +140,4 @@ class Echo:
     def ended(self, stream: Any, /) -> None:
         """Keep it."""
         self.ends.append(stream.id)
+        self.over.append(stream)

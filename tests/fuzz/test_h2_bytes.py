@@ -40,21 +40,45 @@ async def later(data: bytes) -> bytes:
     return data
 
 
-texts = st.sampled_from([b"", b"now", b"later", b"raise", b"fail", b"send", b"n" * 300, b"big" * 8_000])
-streams = st.sampled_from((*STREAMS, 0, 2, 9))
+texts = st.sampled_from([b"", b"now", b"later", b"lo" * 20, b"raise", b"fail", b"send", b"n" * 300, b"big" * 5_000])
+streams = st.sampled_from(STREAMS)
+any_id = st.sampled_from((*STREAMS, 0, 2, 9, 11))
 said = st.lists(texts.map(message), max_size=4).map(b"".join)
+cut_said = st.builds(lambda whole, at: whole[:at], said, st.integers(0, 20))
+window = st.sampled_from([0, 1, 10, 1_000, 65_535])
 u32 = st.sampled_from([0, 1, 100, 65_535, 1 << 20, h2.MAX_WINDOW, 1 << 31]).map(h2.U32.pack)
 pairs = st.tuples(st.sampled_from([1, 2, 3, 4, 5, 99]), st.sampled_from([0, 1, 10, 16_384, 65_535, h2.MAX_WINDOW, 1 << 31]))
-whole_frames = st.one_of(
-    st.builds(headers, st.sampled_from(STREAMS), st.sampled_from([h2.END_HEADERS, h2.END_HEADERS, h2.END_HEADERS | h2.END_STREAM, 0])),
-    st.builds(data, st.sampled_from(STREAMS), said, st.sampled_from([0, 0, 0, h2.END_STREAM])),
-    st.builds(data, st.sampled_from(STREAMS), st.binary(max_size=30)),
-    st.builds(lambda stream, code: h2.frame(h2.RST_STREAM, 0, stream, code), streams, u32),
-    st.builds(lambda stream, credit: h2.frame(h2.WINDOW_UPDATE, 0, stream, credit), streams, u32),
-    st.builds(lambda pair: h2.frame(h2.SETTINGS, 0, 0, h2.SETTING.pack(*pair)), pairs),
-    st.builds(h2.frame, st.integers(0, 12), st.integers(0, 255), streams, st.binary(max_size=40)),
+
+
+def windows(size: int) -> bytes:
+    """A new initial window."""
+    return h2.frame(h2.SETTINGS, 0, 0, h2.SETTING.pack(h2.INITIAL_WINDOW_SIZE, size))
+
+
+proper = st.one_of(
+    st.builds(data, streams, said, st.sampled_from([0, 0, 0, h2.END_STREAM])),
+    st.builds(data, streams, said),
+    st.builds(data, streams, cut_said),
+    st.builds(h2.window_update, st.sampled_from((*STREAMS, 0)), st.integers(1, 40_000)),
+    st.builds(windows, window),
+    st.builds(h2.reset, streams, st.just(h2.Code.INTERNAL_ERROR)),
+    st.builds(headers, streams, st.just(h2.END_HEADERS | h2.END_STREAM)),
 )
-conversations = st.lists(whole_frames, max_size=25).map(b"".join)
+improper = st.one_of(
+    st.builds(headers, any_id, st.integers(0, 255), st.binary(max_size=8)),
+    st.builds(lambda stream, code: h2.frame(h2.RST_STREAM, 0, stream, code), any_id, u32),
+    st.builds(lambda stream, credit: h2.frame(h2.WINDOW_UPDATE, 0, stream, credit), any_id, u32),
+    st.builds(lambda pair: h2.frame(h2.SETTINGS, 0, 0, h2.SETTING.pack(*pair)), pairs),
+    st.builds(data, any_id, st.binary(max_size=30)),
+    st.builds(h2.frame, st.integers(0, 12), st.integers(0, 255), any_id, st.binary(max_size=40)),
+)
+opened = st.builds(lambda size: windows(size) + b"".join(map(headers, STREAMS)), window)
+proper_talk = st.builds(lambda start, rest: start + b"".join(rest), opened, st.lists(proper, max_size=20))
+conversations = st.one_of(
+    proper_talk,
+    st.builds(lambda start, rest: start + b"".join(rest), proper_talk, st.lists(st.one_of(proper, improper), max_size=10)),
+    st.lists(st.one_of(proper, improper), max_size=10).map(b"".join),
+)
 
 
 async def settle(wire: Wire) -> None:
@@ -92,6 +116,11 @@ async def whole(parts: list[bytes]) -> Wire:
         await asyncio.sleep(0)
     await settle(wire)
     check(wire)
+    before = len(wire.written)
+    for stream in wire.exchanges.over:
+        stream.send(b"late")
+        stream.fail(13, "late")
+    assert len(wire.written) == before, "something was said on a stream that is over"
     wire.hang_up()
     await settle(wire)
     assert wire.server.live == 0
@@ -145,7 +174,7 @@ def test_a_connection_is_alive_or_closed(says: bytes) -> None:
 
 def recorded() -> bytes:
     """A conversation of every kind of frame: three exchanges beside each other, one with a body over the windows, one reset."""
-    out = GREETING + h2.frame(h2.SETTINGS, 0, 0, h2.SETTING.pack(h2.INITIAL_WINDOW_SIZE, 30_000))
+    out = GREETING + h2.frame(h2.SETTINGS, 0, 0, h2.SETTING.pack(h2.INITIAL_WINDOW_SIZE, 10_000))
     out += headers(1, 0, b"\x83\x86") + h2.frame(h2.CONTINUATION, h2.END_HEADERS, 1, b"\x84")
     out += headers(3, h2.END_HEADERS | h2.PADDED | h2.WITH_PRIORITY, b"\x01" + bytes(5) + b"\x83\0")
     out += data(1, message(b"head of 1")) + data(3, message(b"head of 3")) + h2.frame(h2.PING, 0, 0, b"12345678")
