@@ -104,7 +104,7 @@ class Desk:
     def run(self, line: str) -> str:
         """A command line as it stands; what it prints."""
         done = subprocess.run(
-            ["sh", "-c", line], capture_output=True, text=True, env=self.environment, cwd=self.folder, timeout=60, check=False
+            ["sh", "-c", line], capture_output=True, text=True, env=self.environment, cwd=self.folder, timeout=110, check=False
         )
         assert done.returncode == 0, (line, done.stdout, done.stderr)
         return done.stdout
