@@ -56,7 +56,7 @@ _OWN_CODES: Final = (
 TABLE: Final = (
     Sign(Ending("aborted", "client_gone"), frozenset({"DC"}), ("downstream_remote", "http2.remote_re")),
     *(Sign(Ending("refused", "refused", code), details=(OWN + code,)) for code in _OWN_CODES),
-    Sign(_GATE, details=("ext_proc_error", "ext_proc_", "filter_chain_not_found"), flags=frozenset({"OM", "NFCF"})),
+    Sign(_GATE, details=("ext_proc_", "spurious_message", "filter_chain_not_found"), flags=frozenset({"OM", "NFCF"})),
     Sign(
         _LATE,
         frozenset({"UT", "DT", "UMSDR", "SI"}),
@@ -85,7 +85,6 @@ TABLE: Final = (
     Sign(_LATE, statuses=(504,)),
     Sign(Ending("failed", "upstream_reset", "upstream_error"), statuses=(502,)),
     Sign(_GATE, statuses=range(500, 600)),
-    Sign(_COMPLETE, statuses=range(200, 400)),
 )
 """For answers that Envoy made itself, and for streams that broke off."""
 
@@ -95,6 +94,7 @@ PROVIDERS: Final = (
 )
 """For answers that the provider made (details `via_upstream`, no flag)."""
 
+_GOOD: Final = range(200, 400)
 _UNKNOWN: Final = Ending("failed", "unknown")
 
 
@@ -103,7 +103,9 @@ def ending(flags: str, details: str, status: int) -> Ending:
     seen = frozenset(flags.split(",")) - {"", "-"}
     if not status and not seen and details in {"", "-"}:
         return Ending("aborted", "client_gone")
-    table = PROVIDERS if details == "via_upstream" and not seen else TABLE
+    # A 200 with other details began well and was ended by Envoy: never `complete`, whatever the details are.
+    whole = details == "via_upstream" or (details in {"", "-"} and status in _GOOD)
+    table = PROVIDERS if whole and not seen else TABLE
     return next((sign.ending for sign in table if sign.fits(seen, details, status)), _UNKNOWN)
 
 
