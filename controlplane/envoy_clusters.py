@@ -44,6 +44,7 @@ from contracts.errors import Unusable
 from contracts.settings import MIB
 from contracts.snapshot import ProviderRecord
 from controlplane.envoy_edge import Edge
+from controlplane.envoy_guard import never_clean
 from controlplane.envoy_processor import CLUSTER, socket_of
 from controlplane.envoy_text import packed, seconds
 
@@ -136,7 +137,11 @@ def processor_cluster(edge: Edge) -> Cluster:
         load_assignment=_at(CLUSTER, Address(pipe=Pipe(path=str(socket_of(edge))))),
         circuit_breakers=_breakers(),
         typed_extension_protocol_options={
-            UPSTREAM: packed(UpstreamOptions(explicit_http_config=HttpProtocolOptionsExplicitHttpConfig(http2_protocol_options=http2)))
+            UPSTREAM: packed(
+                UpstreamOptions(
+                    explicit_http_config=HttpProtocolOptionsExplicitHttpConfig(http2_protocol_options=http2), http_filters=never_clean()
+                )
+            )
         },
     )
 

@@ -15,7 +15,7 @@ NAMESPACE = "portcullis"
 """Of the dynamic metadata that extproc sets: `id`, and after the verdict `provider` and `route`."""
 
 STAMP = "x-portcullis-request-id"
-"""Extproc stamps every answer that it saw with this header; the routes take it off what a provider sends."""
+"""The exchange's id, on every answer: from extproc or from Envoy itself. The routes take it off what a provider sends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

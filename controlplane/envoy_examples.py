@@ -98,6 +98,7 @@ COMMENTS: Final = {
     "retry_policy": "Only where no byte was sent: a second attempt never makes the provider work twice.",
     "clusters": "Extproc, and one cluster a provider.",
     "circuit_breakers": "Envoy's default of 1,024 would stop exchanges that are well.",
+    "response_trailers_mutations": "Extproc never leaves quietly: a stream that it ends has failed, whatever its status says.",
     "transport_socket": "The provider's name is looked up, sent as SNI, and must be in a certificate the bundle trusts.",
     "overload_manager": "Give memory back at 95 % of the heap, refuse new requests at 98 %.",
 }

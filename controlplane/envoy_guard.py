@@ -1,19 +1,20 @@
-"""Two filters around ext_proc that hold what it alone can't: when it is asked at all, and that it did see the answer.
+"""Two things that ext_proc alone can't hold: when it is asked at all, and that it never leaves quietly.
 
 Fields: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_filters/composite_filter
-        https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_filters/lua_filter
+        https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_filters/header_mutation_filter
 """
 
 from __future__ import annotations
 
-import json
 from typing import Final
 
 from betterproto2 import Message
-from envoy_data_plane.envoy.config.core.v3 import DataSource
+from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutation as Change
+from envoy_data_plane.envoy.config.core.v3 import HeaderValue, HeaderValueOption, HeaderValueOptionHeaderAppendAction
 from envoy_data_plane.envoy.config.core.v3 import TypedExtensionConfig as FilterConfig
 from envoy_data_plane.envoy.extensions.filters.http.composite.v3 import Composite, ExecuteFilterAction
-from envoy_data_plane.envoy.extensions.filters.http.lua.v3 import Lua
+from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import HeaderMutation, Mutations
+from envoy_data_plane.envoy.extensions.filters.http.upstream_codec.v3 import UpstreamCodec
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
 from envoy_data_plane.envoy.extensions.matching.common_inputs.network.v3 import FilterStateInput
 from envoy_data_plane.xds.core.v3 import TypedExtensionConfig
@@ -29,37 +30,13 @@ from envoy_data_plane.xds.type.matcher.v3 import (
     StringMatcher,
 )
 
-from controlplane.envoy_edge import NAMESPACE, STAMP
-from controlplane.envoy_replies import Answer, error_of
 from controlplane.envoy_text import packed
 from controlplane.envoy_witness import ID_STATE
 
-UNSEEN: Final = json.dumps(error_of(Answer("", 503, "gate_unavailable", "The gate could not check this answer. Try again."), "@"))
+UNAVAILABLE: Final = "14"
+"""The gRPC status that every end of an ext_proc stream becomes which extproc, not Envoy, brought about."""
 
-SEEN_OR_503: Final = f"""
-function envoy_on_response(answer)
-  local headers = answer:headers()
-  if headers:get("{STAMP}") ~= nil then return end
-  local names = {{}}
-  for name, _ in pairs(headers) do names[#names + 1] = name end
-  for _, name in ipairs(names) do
-    if name:sub(1, 1) ~= ":" then headers:remove(name) end
-  end
-  local ours = answer:streamInfo():dynamicMetadata():get("{NAMESPACE}") or {{}}
-  local id = ours["id"] or ""
-  headers:replace(":status", "503")
-  headers:replace("content-type", "application/json")
-  headers:replace("{STAMP}", id)
-  local body = '{UNSEEN}'
-  body = body:gsub("@", function() return id end)
-  for piece in answer:bodyChunks() do
-    piece:setBytes(body)
-    body = ""
-  end
-end
-"""
-"""Lua for Envoy's filter. The provider's headers and body go, whatever they are; ours take their place, in pieces,
-so that an answer that never ends is not held. The id is extproc's own, so no quoting is needed."""
+Append = HeaderValueOptionHeaderAppendAction
 
 
 def asked_once_decoded(inner: HttpFilter) -> HttpFilter:
@@ -75,10 +52,26 @@ def asked_once_decoded(inner: HttpFilter) -> HttpFilter:
     return HttpFilter(name="envoy.filters.http.composite", typed_config=packed(Composite(matcher=matcher)))
 
 
-def seen_or_503() -> HttpFilter:
-    """Hold back an answer without extproc's stamp: Envoy takes a stream that is closed cleanly as `go on without me`."""
-    script = Lua(default_source_code=DataSource(inline_string=SEEN_OR_503))
-    return HttpFilter(name="envoy.filters.http.lua", typed_config=packed(script))
+def never_clean() -> list[HttpFilter]:
+    """For extproc's cluster: a stream that extproc ends has failed, whatever status it ends with.
+
+    To the ext_proc filter status 0 means `go on without me`: the rest of the request or answer would pass unseen, and no
+    setting of that filter says otherwise. But on its way to the filter the stream passes its cluster's own filters, and
+    these write the status anew. Of an exchange that is well Envoy itself ends the stream, and listens no longer.
+    """
+    mutations = Mutations(
+        # A stream without a message has its status in the head; any other head has none, and must not get one.
+        response_mutations=[_status(Append.OVERWRITE_IF_EXISTS)],
+        response_trailers_mutations=[_status(Append.OVERWRITE_IF_EXISTS_OR_ADD)],
+    )
+    return [
+        HttpFilter(name="envoy.filters.http.header_mutation", typed_config=packed(HeaderMutation(mutations=mutations))),
+        HttpFilter(name="envoy.filters.http.upstream_codec", typed_config=packed(UpstreamCodec())),  # Envoy wants it last
+    ]
+
+
+def _status(action: Append) -> Change:
+    return Change(append=HeaderValueOption(header=HeaderValue(key="grpc-status", value=UNAVAILABLE), append_action=action))
 
 
 def _has_text(source: Message) -> MatcherMatcherListPredicate:

@@ -36,7 +36,7 @@ from envoy_data_plane.envoy.extensions.request_id.uuid.v3 import UuidRequestIdCo
 
 from contracts.settings import MIB
 from controlplane.envoy_edge import Edge
-from controlplane.envoy_guard import asked_once_decoded, seen_or_503
+from controlplane.envoy_guard import asked_once_decoded
 from controlplane.envoy_processor import processor_filter
 from controlplane.envoy_replies import local_replies
 from controlplane.envoy_routes import NAME
@@ -73,8 +73,7 @@ def watched(edge: Edge, name: str) -> ConfigSource:
 
 def _connection(edge: Edge, routes: RouteConfiguration | None) -> HttpConnectionManager:
     router = HttpFilter(name="envoy.filters.http.router", typed_config=packed(Router(suppress_envoy_headers=True)))
-    # An answer passes the filters in reverse: first extproc sees it, then it must carry its stamp.
-    gate = [asked_once_decoded(each) for each in (seen_or_503(), processor_filter(edge))] if edge.processor else []
+    gate = [asked_once_decoded(processor_filter(edge))] if edge.processor else []
     return HttpConnectionManager(
         codec_type=HttpConnectionManagerCodecType.AUTO,
         stat_prefix=STAT_PREFIX,

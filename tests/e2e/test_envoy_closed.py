@@ -99,8 +99,8 @@ def test_nothing_of_the_inside_reaches_the_provider(gate: Gate, server: Provider
 
 
 @pytest.mark.parametrize("kind", ["response_headers", "response_body"])
-def test_a_clean_close_before_the_stamp_is_503(gate: Gate, judge: Processor, server: Provider, kind: str) -> None:
-    """The provider's answer is held back, even where it forges extproc's stamp. A whole answer is stamped with its body."""
+def test_a_clean_close_on_the_way_back_is_503(gate: Gate, judge: Processor, server: Provider, kind: str) -> None:
+    """The provider's answer is held back, and what it says under our header's name with it."""
 
     def script(messages: Iterator[ProcessingRequest]) -> Iterator[ProcessingResponse]:
         for message in messages:
@@ -126,7 +126,7 @@ def test_a_clean_close_before_the_stamp_is_503(gate: Gate, judge: Processor, ser
 
 @pytest.mark.parametrize("kind", ["request_headers", "request_body"])
 def test_a_clean_close_on_the_way_in_is_503(gate: Gate, judge: Processor, server: Provider, kind: str) -> None:
-    """Envoy takes a clean close as `go on without me`; the route is shut all the same."""
+    """A clean close is none to Envoy; and were it one, the route would be shut all the same."""
 
     def script(messages: Iterator[ProcessingRequest]) -> Iterator[ProcessingResponse]:
         for message in messages:

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from envoy_rig import Gate, Processor, Provider, at, door, edge_in, envoy, eventually, govern, processor, provider
+from envoy_rig import Gate, Processor, Provider, answer_json, at, door, edge_in, envoy, eventually, govern, processor, provider
 
 from contracts.snapshot import ProviderRecord
 
@@ -102,6 +102,7 @@ def test_a_provider_is_added_and_removed_under_a_running_stream(folder: Path, se
         stream.give()
         assert answer.read(9) == b"data: x\n\n"
 
+        server.answering = answer_json  # for requests that come before Envoy has read the new routes
         gate.apply(second)
         judge.script = to("first")  # type: ignore[assignment] # as govern
         eventually(lambda: gate.ask().status == 503, "the removed provider's door is shut")
