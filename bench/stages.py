@@ -135,7 +135,7 @@ def _stages(policy: EmbeddedPolicy, spool: Spool) -> dict[str, float]:
         "apply, rename the model": timed(lambda: prompt.apply(document, found, verdict.actions, model="tiny")),
         "intent and row to the spool": timed(recorded, times=500),
         "write the route's answer": timed(lambda: envoy_wire.reply(opened, head.id)),
-        "read the answer's head": timed(lambda: envoy_wire.event(third, 0)),
+        "read the answer's head": timed(lambda: envoy_wire.event(third, 0, 0)),
         "read and scan the answer": timed(lambda: buffered(ROUTE, answer, verdict.actions.answer, 64)),
         "whole exchange": timed(whole, times=300),
     }

@@ -31,6 +31,7 @@ class RequestBody:
 
     at: int
     data: bytes = field(repr=False)
+    idle: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class ResponseHead:
     headers: Headers = field(repr=False)
     end: bool
     details: str = "via_upstream"
-    flags: int = 0
+    idle: int = 0
 
     @property
     def local(self) -> bool:
@@ -57,6 +58,7 @@ class ResponseBody:
     at: int
     data: bytes = field(repr=False)
     end: bool
+    idle: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +66,11 @@ class ResponseTrailers:
     """The answer ended in trailers; they are dropped."""
 
     at: int
+    idle: int = 0
 
 
-Event = RequestHead | RequestBody | ResponseHead | ResponseBody | ResponseTrailers
+Event = RequestBody | ResponseHead | ResponseBody | ResponseTrailers
+"""What comes after the request's head."""
 
 
 class Gone(Exception):  # noqa: N818 - an event of the conversation, not an error of ours

@@ -248,7 +248,6 @@ def permitted(verdict: Verdict) -> None:
 async def sent_on(trail: Trail, route: Route, model: ModelRecord, clean: bytes | None, secret: Secret) -> ResponseHead:
     """Open the route to the provider, and wait for the head of its answer."""
     name, prefix = route.dialect.credential_header
-    trail.sent_on = await Clock()
     event = await trail.says(OpenRoute(model.provider, route.name, name, prefix, secret, clean))
     if not isinstance(event, ResponseHead):
         raise TypeError("Envoy sent something else than a response head")

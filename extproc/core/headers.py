@@ -64,7 +64,10 @@ _JSON: Final = re.compile(r"application/json[ \t]*(;[ \t]*(charset=\"?utf-?8\"?[
 
 def first(headers: Headers, name: str) -> str:
     """The first value of a header, empty where it is missing."""
-    return next((text for found, text in headers if found == name), "")
+    for found, text in headers:
+        if found == name:
+            return text
+    return ""
 
 
 def value(headers: Headers, name: str) -> str | None:

@@ -16,7 +16,7 @@ from contracts.snapshot import KeyRecord, ModelRecord, Snapshot
 from contracts.usage import Usage, usd
 from extproc.core import headers
 from extproc.core.dialects import Call, Route
-from extproc.core.effects import Clock, Next, Reply
+from extproc.core.effects import Next, Reply
 from extproc.core.events import Event, RequestHead, ResponseHead
 
 _MODEL_NAME: Final = re.compile(r"[\w.:/@+-]{1,96}", re.ASCII)
@@ -31,9 +31,7 @@ class Trail:
 
     row: AuditRow
     began: int
-    entered: int
-    sent_on: int = 0
-    spent: int = 0
+    idle: int = 0
 
     @classmethod
     def start(cls, head: RequestHead, snapshot: Snapshot, plane: str, version: str) -> Trail:
@@ -57,16 +55,14 @@ class Trail:
                 gateway_version=version,
             ),
             began=head.at,
-            entered=head.at,
         )
 
     # ── our own time ──────────────────────────────────────────────────────────
 
     async def says(self, reply: Reply) -> Event:
-        """Answer the message in hand and wait for the next; meanwhile the gate's own clock stands still."""
-        self.spent += await Clock() - self.entered
+        """Answer the message in hand and wait for the next; that wait is not the gate's time."""
         event = await Next(reply)
-        self.entered = event.at
+        self.idle += event.idle
         return event
 
     # ── who and what ──────────────────────────────────────────────────────────
@@ -103,7 +99,7 @@ class Trail:
     def answered(self, head: ResponseHead) -> None:
         """The provider's head is here."""
         self.row.provider_status = head.status
-        self.row.upstream_us = (head.at - self.sent_on) // 1000
+        self.row.upstream_us = head.idle // 1000
 
     def first_bytes(self, at: int) -> None:
         """The first piece of the answer's body is here."""
@@ -143,7 +139,7 @@ class Trail:
 
     def closed(self, now: int) -> AuditRow:
         """The finished row."""
-        self.row.gate_us = (self.spent + now - self.entered) // 1000
+        self.row.gate_us = (now - self.began - self.idle) // 1000
         self.row.total_us = (now - self.began) // 1000
         return self.row
 

@@ -25,7 +25,7 @@ from contracts.policy import PolicyInput, Verdict
 from contracts.snapshot import Snapshot
 from custody.secret import Secret
 from extproc.core.effects import Answer, AnyEffect, AskPolicy, Clock, Complain, Cut, Emit, Next, OpenCredential, Record
-from extproc.core.events import Gone, RequestHead
+from extproc.core.events import Event, Gone, RequestHead
 from extproc.core.exchange import World, exchange
 from extproc.edge import envoy_wire
 from extproc.edge.grpc_stream import Stream
@@ -64,7 +64,7 @@ class Opener(Protocol):
 class Pending:
     """The exchange waits for something outside the process."""
 
-    what: Awaitable[Any]
+    what: Any
 
 
 class Gate:
@@ -85,7 +85,7 @@ class Gate:
             head = envoy_wire.request_head(data, at, time.time_ns(), *fresh_ids())
             conversation = stream.state = Conversation(self, stream, head)
             return conversation.step(None)
-        return conversation.step(envoy_wire.event(data, at))
+        return conversation.step(envoy_wire.event(data, at, at - conversation.replied))
 
     def ended(self, stream: Stream) -> None:
         """The stream is over. Every good exchange ends so too: only an unfinished one hears of it."""
@@ -97,7 +97,7 @@ class Gate:
 class Conversation:
     """One exchange under way."""
 
-    __slots__ = ("exchange_id", "gate", "over", "reply", "story", "stream", "world")
+    __slots__ = ("exchange_id", "gate", "over", "replied", "reply", "story", "stream", "world")
 
     def __init__(self, gate: Gate, stream: Stream, head: RequestHead) -> None:
         self.gate = gate
@@ -105,61 +105,63 @@ class Conversation:
         self.world = gate.world()
         self.exchange_id = head.id
         self.over = False
+        self.replied = 0
         self.reply: bytes | None = None
         self.story: Coroutine[AnyEffect, Any, None] = exchange(self.world, head)
 
-    def step(self, answer: object) -> bytes | Awaitable[bytes | None] | None:
+    def step(self, event: Event | None) -> bytes | Awaitable[bytes | None] | None:
         """Go on with what the exchange waited for, until it has replied or waits for the outside."""
         self.reply = None
-        state = self._run(lambda: self.story.send(answer))
-        return self._later(state) if isinstance(state, Pending) else self.reply
+        state = self._run(event)
+        return self.reply if state is None else self._later(state)
 
     def gone(self) -> None:
         """Tell the exchange that nobody listens any more, and let it finish."""
-        state = self._run(lambda: self.story.throw(Gone(time.monotonic_ns())))
-        if isinstance(state, Pending):
+        state = self._run(None, Gone(time.monotonic_ns()))
+        if state is not None:
             task = asyncio.ensure_future(self._finish(state))
             self.gate.finishing.add(task)
             task.add_done_callback(self.gate.finishing.discard)
 
     async def _later(self, state: Pending | None) -> bytes | None:
-        while isinstance(state, Pending):
+        while state is not None:
             try:
                 value = await state.what
             except Refused as why:
-                state = self._run(lambda why=why: self.story.throw(why))  # type: ignore[misc] # bound on purpose
+                state = self._run(None, why)
             else:
-                state = self._run(lambda value=value: self.story.send(value))  # type: ignore[misc] # bound on purpose
+                state = self._run(value)
         return self.reply
 
     async def _finish(self, state: Pending) -> None:
         await self._later(state)
 
-    def _run(self, resume: Callable[[], AnyEffect]) -> Pending | None:
-        """Carry out effects until one is a reply that waits for Envoy, or one must be waited for."""
+    def _run(self, value: object, fault: Exception | None = None) -> Pending | None:
+        """Send `value` in (or throw `fault`) and carry out effects, until one is a reply that waits for Envoy or must be waited for."""
+        story = self.story
         while True:
             try:
-                effect = resume()
+                effect = story.send(value) if fault is None else story.throw(fault)
             except StopIteration:
                 self.over = True
                 return None
-            except Exception as fault:  # noqa: BLE001 - the last line of defence: closed by an error status, never cleanly
+            except Exception as broken:  # noqa: BLE001 - the last line of defence: closed by an error status, never cleanly
                 self.over = True
-                complain(fault)
+                complain(broken)
                 self.stream.fail(INTERNAL, "exchange")
                 return None
             kind = type(effect)
             if kind is Next:
                 self.reply = envoy_wire.reply(effect.answering, self.exchange_id)  # type: ignore[attr-defined] # kind is Next
+                self.replied = time.monotonic_ns()
                 return None
+            value, fault = None, None
             try:
                 value = CARRY[kind](self, effect)
             except Refused as why:
-                resume = lambda why=why: self.story.throw(why)  # type: ignore[misc] # noqa: E731 - a step, not a function
-                continue
-            if value is not None and kind is Record:
+                fault = why
+            if kind is Record and value is not None:
                 return Pending(value)
-            resume = lambda value=value: self.story.send(value)  # type: ignore[misc] # noqa: E731 - a step, not a function
 
     def answer(self, effect: Answer) -> None:
         """The last reply of this exchange."""

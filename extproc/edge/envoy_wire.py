@@ -49,30 +49,30 @@ def request_head(data: bytes, at: int, now: int, exchange_id: str, decision_id: 
     )
 
 
-def event(data: bytes, at: int) -> Event:
-    """Any later message."""
+def event(data: bytes, at: int, idle: int) -> Event:
+    """Any later message; `idle` ns passed since the reply before it."""
     message = pb.ProcessingRequest.FromString(data)
     kind = message.WhichOneof("request")
     if kind == "response_body":
-        return ResponseBody(at, message.response_body.body, message.response_body.end_of_stream)
+        return ResponseBody(at, message.response_body.body, message.response_body.end_of_stream, idle)
     if kind == "request_body":
-        return RequestBody(at, message.request_body.body)
+        return RequestBody(at, message.request_body.body, idle)
     if kind == "response_headers":
-        return _response_head(message, at)
+        return _response_head(message, at, idle)
     if kind == "response_trailers":
-        return ResponseTrailers(at)
+        return ResponseTrailers(at, idle)
     raise UnexpectedError(f"no place for {kind}")
 
 
-def _response_head(message: pb.ProcessingRequest, at: int) -> ResponseHead:
+def _response_head(message: pb.ProcessingRequest, at: int, idle: int) -> ResponseHead:
     headers = _headers(message.response_headers)
-    fields = message.attributes[ATTRIBUTES].fields
     status = next((value for name, value in headers if name == ":status"), "0")
-    return ResponseHead(at, int(status), headers, message.response_headers.end_of_stream, fields["response.code_details"].string_value)
+    details = message.attributes[ATTRIBUTES].fields["response.code_details"].string_value
+    return ResponseHead(at, int(status), headers, message.response_headers.end_of_stream, details, idle)
 
 
 def _headers(message: pb.HttpHeaders) -> Headers:
-    return tuple((header.key, header.raw_value.decode("latin-1") or header.value) for header in message.headers.headers)
+    return tuple([(header.key, header.raw_value.decode("latin-1")) for header in message.headers.headers])
 
 
 def _address(source: str) -> str:
@@ -130,58 +130,81 @@ def opened(provider: str, route: str) -> bytes:
     return _metadata(provider=provider, route=route)
 
 
-def _set(name: str, value: str | bytes) -> pb.HeaderValueOption:
-    raw = value if isinstance(value, bytes) else value.encode("latin-1")
-    return pb.HeaderValueOption(header=pb.HeaderValue(key=name, raw_value=raw), append_action=OVERWRITE)
+# Below, messages are written field by field: building them as objects first costs more than all they hold. A test
+# reads each back with the generated classes. Numbers are those of proto/ext_proc.proto.
+
+STREAM_MODE: Final = pb.ProcessingResponse(
+    mode_override=pb.ProcessingMode(response_header_mode=SEND, response_body_mode=STREAMED, response_trailer_mode=SEND)
+).SerializeToString()
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A length-delimited field (protobuf encoding, wire type 2)."""
+    size = len(content)
+    if size < 0x80:  # noqa: PLR2004 - lengths below take one byte
+        return bytes((number << 3 | 2, size)) + content
+    length = bytearray((number << 3 | 2,))
+    while size >= 0x80:  # noqa: PLR2004 - as above
+        length.append(size & 0x7F | 0x80)
+        size >>= 7
+    length.append(size)
+    return bytes(length) + content
+
+
+@lru_cache(maxsize=256)
+def _key(name: str) -> bytes:
+    return _field(1, name.encode("latin-1"))
+
+
+def _set(name: str, value: bytes) -> bytes:
+    """HeaderMutation.set_headers: HeaderValueOption{header{key, raw_value}, append_action OVERWRITE_IF_EXISTS_OR_ADD}."""
+    return _field(1, _field(1, _key(name) + _field(3, value)) + b"\x18\x02")
+
+
+def _all(new: Headers) -> bytes:
+    return b"".join([_set(name, value.encode("latin-1")) for name, value in new])
+
+
+@lru_cache(maxsize=256)
+def _gone(names: tuple[str, ...]) -> bytes:
+    """HeaderMutation.remove_headers. SDKs and providers send the same headers time after time."""
+    return b"".join(_field(2, name.encode("latin-1")) for name in names)
 
 
 @lru_cache(maxsize=256)
 def _pass_head(answer: PassHead) -> bytes:
-    """SDKs send the same headers time after time, so the same answer is built once."""
-    change = pb.CommonResponse(header_mutation=_mutation(answer.set_headers, answer.remove_headers))
-    return pb.ProcessingResponse(request_headers=pb.HeadersResponse(response=change)).SerializeToString()
-
-
-def _mutation(new: Headers, gone: tuple[str, ...] = ()) -> pb.HeaderMutation:
-    return pb.HeaderMutation(set_headers=[_set(name, value) for name, value in new], remove_headers=gone)
+    """ProcessingResponse.request_headers{response{header_mutation}}."""
+    return _field(1, _field(1, _field(2, _all(answer.set_headers) + _gone(answer.remove_headers))))
 
 
 def _pass_answer_head(answer: PassAnswerHead) -> bytes:
-    change = pb.CommonResponse(header_mutation=_mutation(answer.set_headers, answer.remove_headers))
-    message = pb.ProcessingResponse(response_headers=pb.HeadersResponse(response=change))
-    if answer.streamed:
-        message.mode_override.CopyFrom(STREAM_MODE)
-    return message.SerializeToString()
-
-
-STREAM_MODE: Final = pb.ProcessingMode(response_header_mode=SEND, response_body_mode=STREAMED, response_trailer_mode=SEND)
+    """ProcessingResponse.response_headers{response{header_mutation}}, and the mode for what follows."""
+    message = _field(2, _field(1, _field(2, _all(answer.set_headers) + _gone(answer.remove_headers))))
+    return message + STREAM_MODE if answer.streamed else message
 
 
 def _pass_body(answer: PassBody) -> bytes:
-    change = pb.CommonResponse()
+    """ProcessingResponse.response_body{response{header_mutation, body_mutation{body}}}."""
+    change = _field(2, _all(answer.set_headers)) if answer.set_headers else b""
     if answer.body is not None:
-        change.body_mutation.body = answer.body
-    if answer.set_headers:
-        change.header_mutation.CopyFrom(_mutation(answer.set_headers))
-    return pb.ProcessingResponse(response_body=pb.BodyResponse(response=change)).SerializeToString()
+        change += _field(3, _field(1, answer.body))
+    return _field(4, _field(1, change))
 
 
 def _open_route(answer: OpenRoute) -> bytes:
-    change = pb.CommonResponse(clear_route_cache=True)
+    """ProcessingResponse.request_body{response{header_mutation, body_mutation{body}, clear_route_cache}}."""
     secret = answer.secret.reveal(REVEAL)
-    if secret:  # a provider of one's own may want none
-        change.header_mutation.set_headers.append(_set(answer.header, answer.prefix.encode() + secret))
+    new = _set(answer.header, answer.prefix.encode() + secret) if secret else b""  # a provider of one's own may want none
+    change = b"\x28\x01"
     if answer.body is not None:
-        change.body_mutation.body = answer.body
-        change.header_mutation.set_headers.append(_set("content-length", str(len(answer.body))))
-    return pb.ProcessingResponse(request_body=pb.BodyResponse(response=change)).SerializeToString()
+        new += _set("content-length", b"%d" % len(answer.body))
+        change += _field(3, _field(1, answer.body))
+    return _field(3, _field(1, _field(2, new) + change))
 
 
 def _refusal(answer: Refusal) -> bytes:
-    immediate = pb.ImmediateResponse(
-        status=pb.HttpStatus(code=answer.status),
-        headers=_mutation(answer.headers),
-        body=answer.body,
-        details=f"portcullis_{answer.code}",
-    )
+    immediate = pb.ImmediateResponse(status=pb.HttpStatus(code=answer.status), body=answer.body, details="portcullis_refused")
+    for name, value in answer.headers:
+        header = pb.HeaderValue(key=name, raw_value=value.encode("latin-1"))
+        immediate.headers.set_headers.add(header=header, append_action=OVERWRITE)
     return pb.ProcessingResponse(immediate_response=immediate).SerializeToString()
