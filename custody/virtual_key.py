@@ -92,7 +92,12 @@ _NO_HASH: Final = "0" * 64
 
 
 def _checksum(stem: str) -> str:
-    return _base62(zlib.crc32(stem.encode()), CHECKSUM_LENGTH)
+    number = zlib.crc32(stem.encode())
+    return _PAIRS[number // len(_PAIRS) ** 2] + _PAIRS[number // len(_PAIRS) % len(_PAIRS)] + _PAIRS[number % len(_PAIRS)]
+
+
+_PAIRS: Final = tuple(high + low for high in ALPHABET for low in ALPHABET)
+"""Two digits at a time: a key is checked with every request."""
 
 
 def _base62(number: int, length: int) -> str:

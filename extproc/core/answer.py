@@ -109,10 +109,11 @@ def _text(raw: bytes) -> str:
 def _judged(dialect: Dialect, document: Document, tally: Tally) -> tuple[list[Change], int]:
     """Changes to a whole answer, and how many bytes of text the model wrote. Every finding is counted before a block."""
     leaves = document.leaves(dialect.answer_structural)
-    found = [scan(leaf.text) for leaf in leaves]
-    every = [finding for findings in found for finding in findings]
+    places = [(leaf, findings) for leaf in leaves if (findings := scan(leaf.text))]
+    every = [finding for _, findings in places for finding in findings]
     if actions.blocked(every, tally.table):
         tally.judge(every)
-    edited = {leaf.token: tally.judge(findings) for leaf, findings in zip(leaves, found, strict=True)}
-    written = sum(size(leaf.text, edited[leaf.token]) for leaf in leaves if dialect.generated(leaf.path))
-    return changes_of(dialect, document, [(leaf, edited[leaf.token]) for leaf in leaves if edited[leaf.token]]), written
+    edited = [(leaf, edits) for leaf, findings in places if (edits := tally.judge(findings))]
+    by_token = {leaf.token: edits for leaf, edits in edited}
+    written = sum(size(leaf.text, by_token.get(leaf.token, [])) for leaf in leaves if dialect.generated(leaf.path))
+    return changes_of(dialect, document, edited), written

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -38,7 +37,7 @@ class Tally:
     """What was found in an answer and what was done, by kind; `redacted` counts places changed."""
 
     table: Mapping[str, str]
-    findings: Counter[str] = field(default_factory=Counter)
+    findings: dict[str, int] = field(default_factory=dict)
     actions: dict[str, str] = field(default_factory=dict)
     redacted: int = 0
 
@@ -47,7 +46,7 @@ class Tally:
         if not findings:
             return []
         for kind, count in actions.counts(findings).items():
-            self.findings[kind] += count
+            self.findings[kind] = self.findings.get(kind, 0) + count
             self.actions[kind] = actions.strongest(self.table, kind)
         if kinds := actions.blocked(findings, self.table):
             raise Blocked(kinds)
