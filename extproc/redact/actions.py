@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -48,7 +47,10 @@ def blocked(findings: Iterable[Finding], table: Mapping[str, str]) -> dict[str, 
 
 def counts(findings: Iterable[Finding]) -> dict[str, int]:
     """How many findings of each kind."""
-    return dict(Counter(finding.kind for finding in findings))
+    found: dict[str, int] = {}
+    for finding in findings:
+        found[finding.kind] = found.get(finding.kind, 0) + 1
+    return found
 
 
 def apply(text: str, changes: Iterable[Edit]) -> str:
