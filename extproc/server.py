@@ -14,9 +14,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from contracts import VERSION
 from contracts.errors import PortcullisError
@@ -25,7 +24,7 @@ from contracts.snapshot import Snapshot
 from extproc.config import load, policy_folder
 from extproc.core.exchange import World
 from extproc.edge.driver import Gate
-from extproc.edge.grpc_stream import serve
+from extproc.edge.grpc_stream import Server, new_loop, serve
 from extproc.edge.policy_embedded import EmbeddedPolicy
 from extproc.edge.snapshot import Credentials, follow
 from extproc.edge.spool import Spool
@@ -66,6 +65,7 @@ async def run(settings: Settings) -> None:
     spool.start()
     copy = settings.data / "planes" / PLANE / "snapshot.json"
     following = asyncio.ensure_future(follow(settings.run / "snapshot.sock", plane.swap, copy))
+    await asyncio.sleep(0)  # one step of it: a copy on disk is in force before the first request
     gate = Gate(lambda: plane.world, policy, spool, credentials)
     server = await serve(settings.run / "extproc.sock", gate)
     gc.collect()
@@ -78,25 +78,16 @@ async def run(settings: Settings) -> None:
     with contextlib.suppress(asyncio.CancelledError):
         await following
     await server.close()
+    await asyncio.gather(*gate.finishing)
     await spool.close()
 
 
-async def quiet(server: Any, gate: Gate) -> None:
+async def quiet(server: Server, gate: Gate) -> None:
     """Wait until no exchange is under way, at most DRAIN_S."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(DRAIN_S):
-            while server.live or gate.finishing:  # noqa: ASYNC110 - both are plain numbers; this happens once, at the end
-                await asyncio.sleep(0.05)
-
-
-def loop_runner(main: Coroutine[Any, Any, None]) -> None:
-    """Run on uvloop where it is installed (everywhere but Windows), else on asyncio's own loop."""
-    try:
-        import uvloop  # noqa: PLC0415 - optional on some platforms
-    except ImportError:
-        asyncio.run(main)
-    else:
-        uvloop.run(main)
+            await server.drained()
+            await asyncio.gather(*gate.finishing)
 
 
 def main() -> int:
@@ -108,7 +99,8 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     os.umask(0o077)
     try:
-        loop_runner(run(load(args.config, args.data, os.environ)))
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(run(load(args.config, args.data, os.environ)))
     except PortcullisError as why:
         print(why, file=sys.stderr)  # noqa: T201 - the supervisor shows a part's last line to people
         return 1
