@@ -203,7 +203,8 @@ def _open_route(answer: OpenRoute) -> bytes:
 
 
 def _refusal(answer: Refusal) -> bytes:
-    immediate = pb.ImmediateResponse(status=pb.HttpStatus(code=answer.status), body=answer.body, details="portcullis_refused")
+    details = f"portcullis_{answer.code}"
+    immediate = pb.ImmediateResponse(status=pb.HttpStatus(code=answer.status), body=answer.body, details=details)
     for name, value in answer.headers:
         header = pb.HeaderValue(key=name, raw_value=value.encode("latin-1"))
         immediate.headers.set_headers.add(header=header, append_action=OVERWRITE)
