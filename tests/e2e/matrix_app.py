@@ -9,11 +9,22 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
-from stack import Reply, Stack, read_reply
+from stack import Reply, Stack
 
 CODES: Final = frozenset(
-    "invalid_request guardrail_blocked invalid_api_key not_allowed unknown_route request_too_large upstream_error upstream_timeout "
-    "policy_unavailable audit_unavailable gate_unavailable".split()
+    [
+        "invalid_request",
+        "guardrail_blocked",
+        "invalid_api_key",
+        "not_allowed",
+        "unknown_route",
+        "request_too_large",
+        "upstream_error",
+        "upstream_timeout",
+        "policy_unavailable",
+        "audit_unavailable",
+        "gate_unavailable",
+    ]
 )
 """Refusals of ours, which must have our error shape; a provider's own 4xx keeps its own."""
 
@@ -47,15 +58,22 @@ class App(threading.Thread):
         try:
             answer = self._connection.getresponse()
             self.head.set()
-            first = answer.read1(1) if answer.status == 200 else b""
-            if first:
-                self.piece.set()
-            rest = read_reply(answer)
-            self.reply = Reply(rest.status, rest.headers, first + rest.body, rest.broken)
+            self.reply = self._read(answer)
         except (http.client.HTTPException, OSError) as trouble:
             self.trouble = type(trouble).__name__
         finally:
             self._connection.close()
+
+    def _read(self, answer: http.client.HTTPResponse) -> Reply:
+        headers = {name.lower(): value for name, value in answer.getheaders()}
+        pieces: list[bytes] = []
+        try:
+            while piece := answer.read1(1 << 16):
+                pieces.append(piece)
+                self.piece.set()
+        except (http.client.HTTPException, OSError):
+            return Reply(answer.status, headers, b"".join(pieces), broken=True)
+        return Reply(answer.status, headers, b"".join(pieces), broken=bool(answer.length))
 
     def leave(self) -> None:
         """Go away without a word."""

@@ -89,9 +89,9 @@ MID_ANSWER: Final = "in the middle of its answer"
 UPSTREAM_TIMEOUT_S: Final = 1
 """`limits.upstream_timeout_s` of the stack for these cells."""
 
-_EVENT: Final = 'data: {"choices":[{"index":0,"delta":{"content":"Good "}}]}\n\n'
-ODD_EVENTS: Final = [_EVENT, 'data: {"choices": [nonsense\n\n']
-HALF: Final[Mapping[str, Any]] = {"chunks": [_EVENT, _EVENT], "chunk_delay_ms": 300, "after_bytes": len(_EVENT) + 1}
+EVENT: Final = 'data: {"choices":[{"index":0,"delta":{"content":"Good "}}]}\n\n'
+ODD_EVENTS: Final = [EVENT, 'data: {"choices": [nonsense\n\n']
+HALF: Final[Mapping[str, Any]] = {"chunks": [EVENT, EVENT], "chunk_delay_ms": 300, "after_bytes": len(EVENT) + 1}
 """An event that has left before the next one breaks off after its first byte."""
 
 
@@ -119,10 +119,18 @@ def _provider() -> Iterator[Cell]:
     late = _failed("upstream_timeout", "upstream_timeout")
     yield from cells("stalls", MID_ANSWER, Outcome(LATE, 1, late), Outcome(RESET, 1, late), fault="stall_mid")
     yield from cells(
-        "answers garbage", MID_ANSWER, garbage, Outcome("200, the event upstream_error", 1, _failed("upstream_garbage")), fault="garbage_body"
+        "answers garbage",
+        MID_ANSWER,
+        garbage,
+        Outcome("200, the event upstream_error", 1, _failed("upstream_garbage")),
+        fault="garbage_body",
     )
     yield from cells(
-        "sends an event of garbage", MID_ANSWER, garbage, Outcome(_event("upstream_error"), 1, _failed("upstream_garbage")), chunks=ODD_EVENTS
+        "sends an event of garbage",
+        MID_ANSWER,
+        garbage,
+        Outcome(_event("upstream_error"), 1, _failed("upstream_garbage")),
+        chunks=ODD_EVENTS,
     )
     yield from _served("provider", "provider", "sends trailers", "after its answer", step={"trailers": {"x-checksum": "1"}})
 
@@ -161,13 +169,13 @@ def _extproc() -> Iterator[Cell]:
 
 # ── extproc answers wrongly ───────────────────────────────────────────────────
 
+# No trailers among them: Envoy's HTTP/1.1 to providers drops them, so extproc is never shown any.
 STAGES: Final[Mapping[str, str]] = {
     "request_headers": "at the request's head",
     "request_body": "at the request's body",
     "response_headers": "at the answer's head",
     "response_body": "at the answer's body",
     "response_body later": "later in the answer's body",
-    "response_trailers": "at the answer's trailers",
 }
 FAULTS: Final[Mapping[str, str]] = {
     "close": "closes its stream cleanly",
@@ -182,14 +190,17 @@ def _processor() -> Iterator[Cell]:
         for stage, when in STAGES.items():
             for mode in MODES:
                 if mode == "stream" or stage != "response_body later":
-                    yield Cell("processor", "extproc", failure, when, mode, _misled(fault, stage, mode), {"fault": fault, "stage": stage})
+                    yield Cell("processor", "extproc", failure, when, mode, _misled(stage, mode), {"fault": fault, "stage": stage})
 
 
-def _misled(_fault: str, stage: str, mode: str) -> Outcome:
-    if stage.startswith("request"):
-        return Outcome(CLOSED, 0, REFUSED_BY_ENVOY, "extproc")
-    begun = mode == "stream" and stage != "response_headers"
-    return Outcome(RESET if begun else CLOSED, 1, GATE_DIED, "extproc")
+def _misled(stage: str, mode: str) -> Outcome:
+    if stage == "request_headers":  # the real extproc has never heard of it
+        return Outcome(CLOSED, 0, REFUSED_BY_ENVOY, "envoy")
+    if stage == "request_body":
+        return Outcome(CLOSED, 0, REFUSED_BY_ENVOY)
+    if mode == "unary" or stage == "response_headers":
+        return Outcome(CLOSED, 1, GATE_DIED)
+    return Outcome(RESET if stage.endswith("later") else "200, then a reset", 1, GATE_DIED)
 
 
 # ── the rules fail ────────────────────────────────────────────────────────────
@@ -210,8 +221,9 @@ def _policy() -> Iterator[Cell]:
 
 
 def _audit() -> Iterator[Cell]:
-    refused = Outcome("503 audit_unavailable", 0, "refused, refused, audit_unavailable", "either")
-    yield from _both("audit", "spool", "disk is full", "before the request is sent on", refused, do="disk")
+    row = "refused, refused, audit_unavailable"
+    witnessed, refused = Outcome("503 audit_unavailable", 0, row, "envoy"), Outcome("503 audit_unavailable", 0, row, "either")
+    yield from _both("audit", "spool", "disk is full", "before the request is sent on", witnessed, do="disk")
     yield from _served("audit", "spool", "disk is full", MID_ANSWER, do="disk, later")
     yield from _both("audit", "spool", "is at its limit, ingest down", "before the request is sent on", refused, do="limit")
     yield from _served("audit", "ingest", "is down", "before the request", do="down")

@@ -21,8 +21,8 @@ from extproc.edge.proto import ext_proc_pb2 as pb
 
 METHOD: Final = "/envoy.service.ext_proc.v3.ExternalProcessor/Process"
 GARBAGE: Final = b"\xff\xff\xff this is no protobuf"
-LATE_S: Final = 30.0
-"""How late an answer is at most; Envoy gives up long before."""
+PATIENCE_S: Final = 30.0
+"""How long Envoy is waited for; it gives up long before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +65,8 @@ class Rogue:
             due = fault is not None and stage == fault.stage and (stage in seen or not fault.later)
             seen.append(stage)
             if fault and due:
-                if fault.kind == "close":
-                    return
-                if fault.kind == "late":
-                    self._wait(context)
-                yield GARBAGE if fault.kind == "garbage" else _another(stage)
-                fault = None
-                continue
+                yield from self._misdeed(fault, stage, context)
+                return
             asked.put(data)
             try:
                 yield next(call)
@@ -80,10 +75,14 @@ class Rogue:
             except grpc.RpcError as error:
                 context.abort(error.code(), "passed on")  # type: ignore[attr-defined] # a call's error has a code
 
-    def _wait(self, context: grpc.ServicerContext) -> None:
+    def _misdeed(self, fault: Fault, stage: str, context: grpc.ServicerContext) -> Iterator[bytes]:
+        """The wrong answer, after which nothing more is said until Envoy has ended the stream."""
         gone = threading.Event()
-        context.add_callback(gone.set)
-        gone.wait(LATE_S)
+        if fault.kind == "close" or not context.add_callback(gone.set):
+            return
+        if fault.kind != "late":
+            yield GARBAGE if fault.kind == "garbage" else _another(stage)
+        gone.wait(PATIENCE_S)
 
 
 def _agent(message: pb.ProcessingRequest) -> str:
