@@ -52,7 +52,8 @@ class Spool:
         self.written = 0
         self._folder, self._plane = folder, plane
         self._fsync = settings.durability == "fsync"
-        self._max_bytes, self._segment_bytes = settings.max_bytes, segment_bytes
+        # Ingest keeps the newest segment, so no single one may fill the spool: nothing could ever be deleted to make room.
+        self._max_bytes, self._segment_bytes = settings.max_bytes, min(segment_bytes, settings.max_bytes // 4)
         self._writer = f"{os.getpid()}-{time.time_ns()}"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = take_lock(folder / "writer.lock", self._writer)

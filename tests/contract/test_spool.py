@@ -176,6 +176,20 @@ async def test_at_its_cap_it_refuses_intents_until_segments_are_deleted(tmp_path
     await spool.close()
 
 
+async def test_a_small_cap_is_spread_over_segments(tmp_path: Path) -> None:
+    """Ingest never deletes the newest segment; were it the only one, a full spool would stay full for ever."""
+    spool = Spool(tmp_path, SpoolSettings(max_bytes=40_000))
+    for row in _fill(spool):
+        spool.row(row)
+    _fill(spool)
+
+    for path in _segments(tmp_path)[:-1]:
+        path.unlink()
+
+    assert spool.intent(Intent(row=_row())) is None
+    await spool.close()
+
+
 async def test_rows_of_refusals_wait_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full spool under load does not eat the memory: beyond its patience it leaves those to the access log, and counts."""
     monkeypatch.setattr(spool_module, "PATIENCE", 5)
