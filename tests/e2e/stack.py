@@ -48,10 +48,12 @@ teams:
 keys:
   app: {team: search, project: ranking, environment: dev, models: [cheap, "gpt-4o*"], profile: careful}
   strict: {team: search, project: ranking, environment: dev, models: ["*"], profile: strict}
+  sealed: {team: search, project: ranking, environment: dev, models: ["*"], profile: sealed}
   watched: {team: search, project: ranking, environment: dev, models: ["*"], profile: watch}
 profiles:
   careful: {prompt: {"*": redact}, answer: {"*": redact}, unscanned: block}
   strict: {prompt: {CREDIT_CARD: block, "*": redact}, answer: {"*": redact}, unscanned: block}
+  sealed: {prompt: {"*": alert}, answer: {"*": block}, unscanned: alert}
   watch: {prompt: {"*": alert}, answer: {"*": alert}, unscanned: alert}
 """
 
