@@ -141,14 +141,15 @@ STREAM_MODE: Final = pb.ProcessingResponse(
 def _field(number: int, content: bytes) -> bytes:
     """A length-delimited field (protobuf encoding, wire type 2)."""
     size = len(content)
-    if size < 0x80:  # noqa: PLR2004 - lengths below take one byte
+    if size < 1 << 7:
         return bytes((number << 3 | 2, size)) + content
-    length = bytearray((number << 3 | 2,))
-    while size >= 0x80:  # noqa: PLR2004 - as above
+    if size < 1 << 14:
+        return bytes((number << 3 | 2, size & 0x7F | 0x80, size >> 7)) + content
+    length = [number << 3 | 2]
+    while size >= 1 << 7:
         length.append(size & 0x7F | 0x80)
         size >>= 7
-    length.append(size)
-    return bytes(length) + content
+    return bytes((*length, size)) + content
 
 
 @lru_cache(maxsize=256)

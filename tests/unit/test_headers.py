@@ -87,17 +87,6 @@ def test_an_answer_goes_on_with_few_headers() -> None:
     assert set(headers.answer_removals(answer)) == gone
 
 
-def test_the_gate_stamps_an_answer() -> None:
-    """Request id always, decision and cost where there are any; zero is a cost."""
-    assert headers.stamps("i") == (("x-portcullis-request-id", "i"),)
-    assert headers.stamps("i", "d", 0) == (
-        ("x-portcullis-request-id", "i"),
-        ("x-portcullis-decision-id", "d"),
-        ("x-portcullis-cost-usd", "0"),
-    )
-    assert headers.stamps("i", "", 1500)[1] == ("x-portcullis-cost-usd", "0.0000015")
-
-
 @pytest.mark.parametrize(
     ("sent", "key"),
     [
