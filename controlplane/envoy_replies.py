@@ -90,8 +90,8 @@ ANSWERS: Final = (
 
 
 def error_type(code: str) -> str:
-    """OpenAI's `type` for our code: whose fault it is."""
-    return "invalid_request_error" if code in {"unknown_route", "request_too_large", "invalid_request"} else "api_error"
+    """OpenAI's `type` for our code: whose fault it is, in the words that extproc uses (dialects/openai_chat.py)."""
+    return "invalid_request_error" if code in {"unknown_route", "request_too_large", "invalid_request"} else "server_error"
 
 
 def local_replies() -> LocalReplyConfig:

@@ -116,6 +116,8 @@ def _stream(reply: Reply) -> str:
 def _misshapen(error: Mapping[str, Any], reply: Reply) -> list[str]:
     """What is wrong with a refusal's shape: OpenAI's, with the exchange's id in body and header."""
     wrong = [f"without {name}" for name in ("message", "type", "param", "code", "request_id") if name not in error]
+    if error.get("type") != ("server_error" if reply.status >= 500 else "invalid_request_error"):
+        wrong.append("of another type")
     if not reply.id or error.get("request_id") != reply.id:
         wrong.append("with two ids")
     if reply.headers.get("content-type") != "application/json" or reply.broken:
