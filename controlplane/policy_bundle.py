@@ -25,6 +25,6 @@ def write_bundle(folder: Path, target: Path) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / module.path, path)
     (target / "data.json").write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
-    revision = str(document["gateway"]["revision"])  # type: ignore[index] # compiled() is typed as JSON
+    revision = str(document["gateway"]["compiled"]["revision"])  # type: ignore[index] # compiled() is typed as JSON
     (target / ".manifest").write_text(json.dumps({"revision": revision, "roots": ["gateway"]}) + "\n")
     return revision

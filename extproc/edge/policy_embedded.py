@@ -60,7 +60,7 @@ class EmbeddedPolicy:
     """
 
     def __init__(self, checked: Checked, timeout_ms: int, clock: Callable[[], float] = perf_counter) -> None:
-        self.revision = str(checked.document["gateway"]["revision"])
+        self.revision = str(checked.document["gateway"]["compiled"]["revision"])
         self.trouble = ""
         self._pristine = _engine(checked)
         self._engine = self._pristine.clone()

@@ -34,20 +34,31 @@ def rule_problems(modules: list[Module]) -> Iterator[Problem]:
 
 
 def compiled(modules: list[Module]) -> dict[str, object]:
-    """The `data` document for both engines: {"gateway": {"revision", "annotations", "declared"}}.
+    """The `data` document for both engines: {"gateway": {"compiled": {…}}}, which gateway/main.rego describes.
 
-    `annotations`: area → rule → messages → code → parts of its text. `declared`: output → sorted [area, rule] pairs.
+    `annotations`: area → rule → messages → code → parts of its text. `rules`: sorted [area, rule]. `required`, `warn` and
+    `upstream`: sorted [area, rule, output]; what is required must have a value in every decision.
     """
+    rules = sorted((module for module in modules if module.rule), key=lambda module: (module.area, module.rule))
     annotations: dict[str, dict[str, object]] = {}
-    declared: dict[str, list[list[str]]] = {output: [] for output in OUTPUTS}
-    for module in modules:
-        if not module.rule:
-            continue
+    paths: list[tuple[str, str, str]] = []
+    for module in rules:
         messages = {note.code: parts(note.message) for note in notes(module.text)}
         annotations.setdefault(module.area, {})[module.rule] = {"messages": messages}
-        for output in sorted({head.path[0] for head in heads(module.syntax)} & set(OUTPUTS)):
-            declared[output].append([module.area, module.rule])
-    return {"gateway": {"revision": revision(modules), "annotations": annotations, "declared": declared}}
+        outputs = {head.path[0] for head in heads(module.syntax)} & set(OUTPUTS)
+        paths += [(module.area, module.rule, output) for output in sorted(outputs)]
+    return {
+        "gateway": {
+            "compiled": {
+                "revision": revision(modules),
+                "rules": [[module.area, module.rule] for module in rules],
+                "annotations": annotations,
+                "required": [list(path) for path in paths if path[2] != "upstream"],
+                "warn": [list(path) for path in paths if path[2] == "warn"],
+                "upstream": [list(path) for path in paths if path[2] == "upstream"],
+            }
+        }
+    }
 
 
 def _package_problems(module: Module) -> Iterator[Problem]:

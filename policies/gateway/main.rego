@@ -3,9 +3,11 @@
 # description: |
 #   Joins what every rule folder says into one verdict. Nobody edits this file to add a rule:
 #   a folder gateway/rules/<area>/<rule> is found by its package.
-#   Three documents are made of the files when a bundle is built, and read here as data: gateway.annotations
-#   (area, rule, "messages", code: parts of a text), gateway.declared (output: pairs of area and rule, sorted)
-#   and gateway.revision.
+#   One document is made of the files when a bundle is built, and read here as data.gateway.compiled:
+#   revision; rules ([area, rule], sorted); annotations (area, rule, "messages", code: parts of a text); and where in the
+#   tree an output stands ([area, rule, output], sorted): required (every deny, warn, actions), warn, upstream.
+#   It is one rule with local names, and has no index but literals and single names, since helper rules, and tables
+#   indexed by two names, cost the embedded engine more than the rules themselves do.
 # scope: subpackages
 # schemas:
 #   - input: schema.input
@@ -19,77 +21,45 @@ import data.gateway.lib.messages
 # entrypoint: true
 # scope: document
 verdict := {
-	"allow": count(reasons) == 0,
-	"reasons": sort(reasons),
-	"actions": tables.joined([outputs.actions | some rules in _said; some outputs in rules]),
-	"upstream": upstream,
-	"warnings": sort(warnings),
-	"revision": data.gateway.revision,
-}
-
-# METADATA
-# description: Why not. Each rule's deny, and the guards for a tree that can't be trusted.
-# scope: document
-reasons contains messages.filled(data.gateway.annotations, area, rule, item) if {
-	some area, rules in _said
-	some rule, outputs in rules
-	some item in outputs.deny
-}
-
-# An empty tree denies nothing, and that must not read as "allowed".
-reasons contains {
-	"code": "policy_empty",
-	"message": "No rule is loaded, so nothing is allowed. Whoever runs this gate must load its policies.",
+	"allow": reasons == [],
+	"reasons": reasons,
+	"actions": tables.joined([said | said := rules[_][_].actions]),
+	"upstream": targets[0],
+	"warnings": sort(warnings | overruled),
+	"revision": compiled.revision,
 } if {
-	not _declared
-}
+	compiled := data.gateway.compiled
+	compiled.rules != []
+	rules := data.gateway.rules
 
-# An output that is declared and undefined has decided nothing.
-reasons contains {
-	"code": "policy_incomplete",
-	"message": concat("", ["Rule ", area, "/", rule, " gave no ", output, ". Whoever runs this gate must mend that rule."]),
+	# Why not: each rule's deny, and the guard. An output that is declared and undefined has decided nothing.
+	denials := {messages.filled(compiled.annotations, area, rule, item) | some item in rules[area][rule].deny}
+	guards := {messages.incomplete(path) | some path in compiled.required; object.get(rules, path, false) == false}
+	reasons := sort(denials | guards)
+
+	# The target that a rule chose, the first by area and rule name; null where none did.
+	choices := [target | some path in compiled.upstream; target := object.get(rules, path, null); target != null]
+	targets := array.concat(choices, [null])
+
+	# What an operator should hear; it refuses nothing.
+	warnings := {messages.filled(compiled.annotations, path[0], path[1], item) |
+		some path in compiled.warn
+		some item in object.get(rules, path, [])
+	}
+	overruled := {messages.overruled(path) |
+		some path in compiled.upstream
+		target := object.get(rules, path, null)
+		target != null
+		target != targets[0]
+	}
+} else := {
+	"allow": false,
+	# An empty tree denies nothing, and that must not read as "allowed".
+	"reasons": [messages.empty],
+	"actions": tables.joined([]),
+	"upstream": null,
+	"warnings": [],
+	"revision": data.gateway.compiled.revision,
 } if {
-	some output, places in data.gateway.declared
-	output != "upstream"
-	some [area, rule] in places
-	object.get(_said, [area, rule, output], false) == false
+	data.gateway.compiled.rules == []
 }
-
-_declared if {
-	some places in data.gateway.declared
-	count(places) > 0
-}
-
-# METADATA
-# description: What an operator should hear; it refuses nothing.
-# scope: document
-warnings contains messages.filled(data.gateway.annotations, area, rule, item) if {
-	some [area, rule] in data.gateway.declared.warn
-	some item in object.get(_said, [area, rule, "warn"], [])
-}
-
-warnings contains {
-	"code": "upstream_overruled",
-	"message": "Another rule, earlier in the order of areas, has chosen a different target.",
-	"scope": concat("/", [area, rule]),
-} if {
-	count(data.gateway.declared.upstream) > 1
-	some [area, rule, target] in _choices
-	target != upstream
-}
-
-# METADATA
-# description: The target that a rule chose, the first by area and rule name; null where none did.
-# scope: document
-default upstream := null
-
-upstream := _choices[0][2] if count(data.gateway.declared.upstream) > 0
-
-_choices := [[area, rule, target] |
-	some [area, rule] in data.gateway.declared.upstream
-	target := object.get(_said, [area, rule, "upstream"], null)
-	target != null
-]
-
-# The whole tree once: asking it again for every output costs the embedded engine more than the rules do.
-_said := data.gateway.rules

@@ -20,6 +20,16 @@ test_empty_tree_denies if {
 	codes(verdict.reasons) == {"policy_empty"}
 }
 
+test_no_list_of_the_rules_is_no_verdict if {
+	not gateway.verdict with data.gateway.compiled as {"revision": "r1"} with data.gateway.rules as {"a": {"one": {"deny": set()}}}
+}
+
+test_rule_that_is_gone_denies if {
+	verdict := decided({"b": {"two": {"deny": set()}}}, {"deny": [["a", "one"], ["b", "two"]]})
+	not verdict.allow
+	codes(verdict.reasons) == {"policy_incomplete"}
+}
+
 test_declared_output_that_is_undefined_denies if {
 	verdict := decided({"a": {"one": {}}}, {"actions": [["a", "one"]]})
 	not verdict.allow
@@ -66,10 +76,16 @@ target(provider) := {"provider": provider, "model": "m"}
 codes(reasons) := {reason.code | some reason in reasons}
 
 decided(rules, declared) := verdict if {
+	paths := {output: [array.concat(place, [output]) | some place in places] | some output, places in declared}
 	verdict := gateway.verdict with data.gateway.rules as rules
-		with data.gateway.revision as "r1"
-		with data.gateway.annotations as {"a": {"one": {"messages": {"no_model": parts}}}}
-		with data.gateway.declared as object.union({"deny": [], "warn": [], "actions": [], "upstream": []}, declared)
+		with data.gateway.compiled as {
+			"revision": "r1",
+			"rules": [place | some places in declared; some place in places],
+			"annotations": {"a": {"one": {"messages": {"no_model": parts}}}},
+			"required": [path | some output in ["deny", "warn", "actions"]; some path in object.get(paths, output, [])],
+			"warn": object.get(paths, "warn", []),
+			"upstream": object.get(paths, "upstream", []),
+		}
 }
 
 parts := [{"text": "Model "}, {"name": "model"}, {"text": " and "}, {"name": "other"}, {"text": " are closed."}]

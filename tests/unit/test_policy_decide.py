@@ -113,15 +113,15 @@ MALFORMED = {
     "list": "_other := []",
     "null": "_other := null",
     "nothing but allow": '_other := {"allow": true}',
-    "allow as a text": f'_other := {{"allow": "true", "reasons": [], {ACTIONS}, "warnings": [], "revision": data.gateway.revision}}',
-    "one field more": f'_other := {{"allow": true, "ok": 1, "reasons": [], {ACTIONS}, "warnings": [], "revision": data.gateway.revision}}',
+    "allow as a text": f'_other := {{"allow": "true", "reasons": [], {ACTIONS}, "warnings": [], "revision": data.gateway.compiled.revision}}',
+    "one field more": f'_other := {{"allow": true, "ok": 1, "reasons": [], {ACTIONS}, "warnings": [], "revision": data.gateway.compiled.revision}}',
     "allow with a reason": (
         f'_other := {{"allow": true, "reasons": [{{"code": "a", "message": "b"}}], {ACTIONS}, "warnings": [],'
-        ' "revision": data.gateway.revision}'
+        ' "revision": data.gateway.compiled.revision}'
     ),
     "unknown action": (
         '_other := {"allow": true, "reasons": [], "actions": {"prompt": {"*": "pass"}, "answer": {"*": "mask"}, "unscanned": "mask"},'
-        ' "warnings": [], "revision": data.gateway.revision}'
+        ' "warnings": [], "revision": data.gateway.compiled.revision}'
     ),
     "another revision": f'_other := {{"allow": true, "reasons": [], {ACTIONS}, "warnings": [], "revision": "x"}}',
 }
@@ -138,8 +138,8 @@ def test_verdict_of_another_shape_refuses(case: str, tmp_path: Path) -> None:
 
 def test_undefined_verdict_refuses(tmp_path: Path) -> None:
     """A verdict that has no value in this case opens nothing."""
-    text = (POLICIES / MAIN).read_text().replace('"revision": data.gateway.revision', '"revision": _revision', 1)
-    policy = EmbeddedPolicy.load(copied(tmp_path, {MAIN: f"{text}\n_revision := data.gateway.revision if input.request.bytes != 77\n"}))
+    text = (POLICIES / MAIN).read_text().replace('"revision": compiled.revision', '"revision": _revision', 1)
+    policy = EmbeddedPolicy.load(copied(tmp_path, {MAIN: f"{text}\n_revision := data.gateway.compiled.revision if input.request.bytes != 77\n"}))
     assert policy.decide(asking()).allow
     with pytest.raises(PolicyUnavailable):
         policy.decide(asking(request_bytes=77))

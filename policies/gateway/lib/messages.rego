@@ -1,6 +1,6 @@
 # METADATA
 # title: Messages
-# description: Puts the annotation's message beside a code that a rule gave.
+# description: Puts the annotation's message beside a code that a rule gave; and what the gate itself has to say.
 package gateway.lib.messages
 
 # METADATA
@@ -22,3 +22,28 @@ _parts(annotations, area, rule, code) := object.get(
 _text(part, _) := part.text
 
 _text(part, names) := object.get(names, part.name, "?")
+
+# METADATA
+# description: No rule is there.
+# scope: document
+empty := {
+	"code": "policy_empty",
+	"message": "No rule is loaded, so nothing is allowed. Whoever runs this gate must load its policies.",
+}
+
+# METADATA
+# description: An output that has no value. The path is [area, rule, output].
+# scope: document
+incomplete(path) := {
+	"code": "policy_incomplete",
+	"message": concat("", ["Rule ", path[0], "/", path[1], " gave no ", path[2], ". Whoever runs this gate must mend that rule."]),
+}
+
+# METADATA
+# description: A choice of a target that came too late. The path is [area, rule, "upstream"].
+# scope: document
+overruled(path) := {
+	"code": "upstream_overruled",
+	"message": "Another rule, earlier in the order of areas, has chosen a different target.",
+	"scope": concat("/", [path[0], path[1]]),
+}
