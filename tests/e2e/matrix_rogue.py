@@ -73,7 +73,7 @@ class Rogue:
             except StopIteration:
                 return
             except grpc.RpcError as error:
-                context.abort(error.code(), "passed on")  # type: ignore[attr-defined] # a call's error has a code
+                context.abort(error.code(), "passed on")
 
     def _misdeed(self, fault: Fault, stage: str, context: grpc.ServicerContext) -> Iterator[bytes]:
         """The wrong answer, after which nothing more is said until Envoy has ended the stream."""

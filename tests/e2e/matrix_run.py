@@ -235,6 +235,7 @@ def _fault(cell: Cell) -> Fault:
     return Fault(str(cell.how["fault"]), stage, bool(later))
 
 
+VERDICT: Final = "\nverdict := {"
 ODD_RULES: Final = """
 _odd if input.request.model in {"undefined", "malformed"}
 
@@ -269,7 +270,9 @@ def _policy(cells: Sequence[Cell]) -> Observed:
     try:
         policies = copied(folder, {"gateway/rules/matrix/odd/odd.rego": COSTLY})
         main = policies / "gateway" / "main.rego"
-        main.write_text(main.read_text().replace("\nverdict := {", ODD_RULES), "utf-8")
+        rules = main.read_text("utf-8")
+        assert rules.count(VERDICT) == 1, "main.rego has changed: mend ODD_RULES"
+        main.write_text(rules.replace(VERDICT, ODD_RULES), "utf-8")
         more = "".join(f"  {cell.how['model']}: {{provider: local, credential: local-main}}\n" for cell in cells if not cell.stream)
         declared = DECLARED.replace("models:\n", f"models:\n{more}", 1).replace('models: [cheap, "gpt-4o*"]', 'models: ["*"]')
         with Stack(declared, settings=f"policy: embedded://{policies}\n") as gate:
