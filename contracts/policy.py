@@ -125,31 +125,43 @@ class MalformedVerdict(ValueError):  # noqa: N818 - names what it is; nobody but
     """The policy's answer is not of the documented shape. Callers refuse."""
 
 
+def _fields(required: set[str], optional: frozenset[str] | set[str] = frozenset()) -> tuple[frozenset[str], frozenset[str]]:
+    return frozenset(required), frozenset(required | optional)
+
+
+# Names of an object's fields: those that it must have, those that it may have.
+_TOP: Final = _fields({"allow", "reasons", "actions", "warnings", "revision"}, {"upstream"})
+_ACTIONS: Final = _fields({"prompt", "answer", "unscanned"})
+_REASON: Final = _fields({"code", "message"}, {"scope", "retry_after_s", "threshold"})
+_UPSTREAM: Final = _fields({"provider", "model"})
+
+
 def verdict_of(answer: object) -> Verdict:
     """Read the JSON value of `data.gateway.verdict`; anything but the exact shape raises MalformedVerdict."""
-    top = _object(answer, "verdict", {"allow", "reasons", "actions", "warnings", "revision"}, {"upstream"})
-    if not isinstance(top["allow"], bool):
+    top = _object(answer, "verdict", *_TOP)
+    allow = top["allow"]
+    if allow is not True and allow is not False:
         raise MalformedVerdict("verdict.allow is not a boolean")
     reasons = _reasons(top["reasons"], "reasons")
-    if top["allow"] and reasons:
+    if allow and reasons:
         raise MalformedVerdict("verdict allows and names reasons against it")
-    actions = _object(top["actions"], "actions", {"prompt", "answer", "unscanned"}, set())
+    actions = _object(top["actions"], "actions", *_ACTIONS)
     return Verdict(
-        allow=top["allow"],
-        reasons=reasons,
-        actions=Actions(
+        allow,
+        reasons,
+        Actions(
             _table(actions["prompt"], "prompt"),
             _table(actions["answer"], "answer"),
             _action(actions["unscanned"], "unscanned"),
         ),
-        revision=_text(top["revision"], "revision"),
-        upstream=_upstream(top.get("upstream")),
-        warnings=_reasons(top["warnings"], "warnings"),
+        _text(top["revision"], "revision"),
+        _upstream(top.get("upstream")),
+        _reasons(top["warnings"], "warnings"),
     )
 
 
-def _object(value: object, name: str, required: set[str], optional: set[str]) -> dict[str, object]:
-    if not isinstance(value, dict) or not required <= value.keys() <= required | optional:
+def _object(value: object, name: str, required: frozenset[str], allowed: frozenset[str]) -> dict[str, object]:
+    if not isinstance(value, dict) or not required <= value.keys() <= allowed:
         raise MalformedVerdict(f"{name} must be an object with {sorted(required)}")
     return value
 
@@ -161,25 +173,28 @@ def _text(value: object, name: str) -> str:
 
 
 def _action(value: object, name: str) -> str:
-    if value not in STRENGTH:
+    if not isinstance(value, str) or value not in STRENGTH:
         raise MalformedVerdict(f"{name} names an unknown action")
-    return str(value)
+    return value
 
 
 def _table(value: object, name: str) -> dict[str, str]:
     if not isinstance(value, dict) or "*" not in value:
         raise MalformedVerdict(f"actions.{name} must be an object with an entry for '*'")
-    return {_text(kind, name): _action(action, f"actions.{name}") for kind, action in value.items()}
+    for kind, action in value.items():
+        _text(kind, name)
+        _action(action, f"actions.{name}")
+    return value
 
 
 def _reasons(value: object, name: str) -> tuple[Reason, ...]:
     if not isinstance(value, list):
         raise MalformedVerdict(f"{name} is not an array")
-    return tuple(_reason(item, name) for item in value)
+    return tuple([_reason(item, name) for item in value]) if value else ()
 
 
 def _reason(value: object, name: str) -> Reason:
-    item = _object(value, name, {"code", "message"}, {"scope", "retry_after_s", "threshold"})
+    item = _object(value, name, *_REASON)
     retry = item.get("retry_after_s")
     if retry is not None and not (isinstance(retry, int) and retry >= 0):
         raise MalformedVerdict(f"{name}: retry_after_s is not a count of seconds")
@@ -189,5 +204,5 @@ def _reason(value: object, name: str) -> Reason:
 def _upstream(value: object) -> tuple[str, str] | None:
     if value is None:
         return None
-    target = _object(value, "upstream", {"provider", "model"}, set())
+    target = _object(value, "upstream", *_UPSTREAM)
     return _text(target["provider"], "upstream"), _text(target["model"], "upstream")

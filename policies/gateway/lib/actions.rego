@@ -33,6 +33,13 @@ merged(tables) := {kind: strongest([effective(table, kind) | some table in table
 effective(table, kind) := object.get(table, kind, object.get(table, "*", "block"))
 
 # METADATA
+# description: The table, if it speaks about every kind; else one that blocks everything.
+# scope: document
+whole(table) := table if table["*"]
+
+else := {"*": "block"}
+
+# METADATA
 # description: The strongest of some actions. No action, or a word that is none, counts as block.
 # scope: document
 strongest(actions) := "block" if {

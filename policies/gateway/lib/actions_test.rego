@@ -23,6 +23,12 @@ test_table_without_a_star_blocks_what_it_does_not_name if {
 	actions.merged([{"EMAIL": "mask"}]) == {"EMAIL": "mask", "*": "block"}
 }
 
+test_whole_table_only if {
+	actions.whole({"EMAIL": "mask", "*": "hash"}) == {"EMAIL": "mask", "*": "hash"}
+	actions.whole({"EMAIL": "mask"}) == {"*": "block"}
+	actions.whole(null) == {"*": "block"}
+}
+
 test_no_table_blocks_everything if {
 	actions.merged([]) == {"*": "block"}
 }

@@ -5,16 +5,14 @@
 #   the action "block" does, when something is found. A table without "*", or none, blocks everything.
 package gateway.rules.content.personal_data
 
+import data.gateway.lib.actions as tables
+
 actions := input.profile if {
 	input.profile.prompt["*"]
 	input.profile.answer["*"]
 	input.profile.unscanned
 } else := {
-	"prompt": _table("prompt"),
-	"answer": _table("answer"),
+	"prompt": tables.whole(object.get(input, ["profile", "prompt"], {})),
+	"answer": tables.whole(object.get(input, ["profile", "answer"], {})),
 	"unscanned": object.get(input, ["profile", "unscanned"], "block"),
 }
-
-_table(side) := input.profile[side] if {
-	input.profile[side]["*"]
-} else := {"*": "block"}
