@@ -35,7 +35,7 @@ async def answer(
     """Hand the provider's answer to the app."""
     if headers.encoded(head.headers):
         raise UpstreamError(COMPRESSED, termination="upstream_garbage")
-    if head.status == OK and headers.is_event_stream(head.headers):
+    if head.status == OK and headers.is_event_stream(head.headers) and not head.end:
         await streamed(trail, route, model, verdict, head)
     else:
         await whole(trail, route, model, verdict, limits, head, secret)
@@ -148,13 +148,16 @@ def closed(trail: Trail, stream: StreamedAnswer, out: bytes = b"") -> None:
 async def cut(trail: Trail, route: Route, event: Event, before: bytes, why: Refused) -> None:
     """End a stream whose head has already left: what may still leave, one event that the app's SDK raises, then nothing."""
     trail.refused(why, status=OK)
+    if not isinstance(event, ResponseBody):
+        await Answer(Cut())  # trailers: no body can follow them
+        return
     last_words = before + route.dialect.stream_refusal(why, trail.row.id)
     trail.row.response_bytes += len(last_words)
-    if isinstance(event, ResponseBody) and not event.end:
+    if event.end:
+        await Answer(PassBody(last_words))
+    else:
         await trail.says(PassBody(last_words))
         await Answer(Cut())
-    else:
-        await Answer(PassBody(last_words))
 
 
 def note(trail: Trail, seen: BufferedAnswer | StreamedAnswer) -> None:

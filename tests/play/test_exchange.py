@@ -556,3 +556,34 @@ def test_trailers_end_a_stream() -> None:
         ends(PassTrailers),
         emits(outcome="served", termination="complete"),
     )
+
+
+def test_finding_decided_by_trailers_cuts_the_stream() -> None:
+    """A blocked kind that only the end of the text decides can't be told in a body any more: the stream is cut, and nothing of it left."""
+    verdict = Verdict(True, (), Actions({"*": "redact"}, {"EMAIL_ADDRESS": "block", "*": "redact"}), "rules-1")
+
+    def nothing(reply: PassBody) -> None:
+        assert reply.body == b""
+
+    play(
+        head(),
+        *governed(body=chat(stream=True), verdict=verdict),
+        to(answer_head(kind=STREAM)),
+        replies(PassAnswerHead),
+        to(piece(delta("jane@example.com"))),
+        replies(PassBody, nothing),
+        to(trailers()),
+        ends(Cut),
+        emits(outcome="refused", termination="cut", error_code="guardrail_blocked"),
+    )
+
+
+def test_event_stream_without_a_body_is_no_answer() -> None:
+    """A 200 that promises events and ends at its head is withheld."""
+    play(
+        head(),
+        *governed(body=chat(stream=True)),
+        to(answer_head(kind=STREAM, end=True)),
+        refuses(502, "upstream_error"),
+        emits(outcome="failed", termination="upstream_garbage"),
+    )
