@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
+
+import orjson
 
 from ingest.columns import Row
 
@@ -41,42 +42,57 @@ class Line:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def parse(text: bytes, at: str) -> Line:
-    """Read a line. Raises ValueError where it is not one of ours."""
-    read = json.loads(text)
-    if not isinstance(read, dict):
+def read(text: bytes) -> dict[str, Any]:
+    """What a line says, field by field. Raises ValueError where it is not one of ours."""
+    said = orjson.loads(text)
+    if not isinstance(said, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - to the reader of a log any bad line is the same
-    start = _nanoseconds(_word(read, "time"))
-    total_us = _number(read, "duration_us") or _number(read, "duration_ms") * 1000 or _number(read, "duration") * 1000
-    flags, details, status = _word(read, "flags"), _word(read, "details"), _number(read, "status")
+    return said
+
+
+def names(said: dict[str, Any]) -> tuple[str, str]:
+    """Our id of the exchange, and Envoy's; "" where the line has none."""
+    return _word(said, "id"), _word(said, "envoy_id")
+
+
+def parse(text: bytes, at: str) -> Line:
+    """Read a line as a whole. Raises ValueError as `read` does."""
+    return line(read(text), at)
+
+
+def line(said: dict[str, Any], at: str) -> Line:
+    """All that a line says. Raises ValueError where its time can't be read."""
+    start = _nanoseconds(_word(said, "time"))
+    total_us = _number(said, "duration_us") or _number(said, "duration_ms") * 1000 or _number(said, "duration") * 1000
+    flags, details, status = _word(said, "flags"), _word(said, "details"), _number(said, "status")
     known = {
         "time": start,
-        "method": _word(read, "method"),
-        "path": _word(read, "path"),
+        "method": _word(said, "method"),
+        "path": _word(said, "path"),
         "status": status,
-        "client_address": _word(read, "client_address"),
-        "user_agent": _word(read, "user_agent")[:200],
-        "route": _word(read, "route"),
-        "provider": _word(read, "provider"),
-        "request_bytes": _number(read, "request_bytes"),
-        "response_bytes": _number(read, "response_bytes"),
-        "upstream_us": _number(read, "upstream_us"),
+        "client_address": _word(said, "client_address"),
+        "user_agent": _word(said, "user_agent")[:200],
+        "route": _word(said, "route"),
+        "provider": _word(said, "provider"),
+        "request_bytes": _number(said, "request_bytes"),
+        "response_bytes": _number(said, "response_bytes"),
+        "upstream_us": _number(said, "upstream_us"),
         "total_us": total_us,
         "envoy_flags": flags,
         "envoy_details": details[:200],
-        "envoy_id": _word(read, "envoy_id"),
+        "envoy_id": _word(said, "envoy_id"),
     }
     filled = {name: value for name, value in known.items() if value}
-    return Line(at, _word(read, "id"), _word(read, "envoy_id"), start, start + total_us * 1000, flags, details, status, filled)
+    return Line(at, _word(said, "id"), _word(said, "envoy_id"), start, start + total_us * 1000, flags, details, status, filled)
 
 
-def _word(read: dict[str, Any], name: str) -> str:
-    value = read.get(name)
+def _word(said: dict[str, Any], name: str) -> str:
+    value = said.get(name)
     return "" if value in (None, "-") else str(value)
 
 
-def _number(read: dict[str, Any], name: str) -> int:
-    value = read.get(name)
+def _number(said: dict[str, Any], name: str) -> int:
+    value = said.get(name)
     if isinstance(value, str):
         value = int(value) if value.isdecimal() else 0
     return max(0, int(value)) if isinstance(value, int | float) else 0

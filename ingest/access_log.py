@@ -30,13 +30,18 @@ class AccessLog:
         self._file: BinaryIO | None = None
 
     def read(self) -> tuple[list[tuple[bytes, str]], bool]:
-        """Whole lines, each with its place `inode:offset`, at most about a chunk, and whether that was all there is."""
+        """Whole lines, each with its place `inode:offset`, at most a chunk, and whether that was all there is."""
         if self._file is None and not self._open():
             return [], True
         lines = self._lines()
-        if lines:
+        if lines and self._is_more():
             return lines, False
-        return [], not self._next_file()
+        if not self._has_next():
+            return lines, True
+        late = self._lines()  # Envoy writes to the next file by now, so to this one no more
+        if not late:
+            self._turn()
+        return lines + late, False
 
     def close(self) -> None:
         """Let go of the file."""
@@ -74,13 +79,23 @@ class AccessLog:
         self.cursor = LogCursor(inode, offset)
         return lines
 
-    def _next_file(self) -> bool:
-        """Where the log has been renamed and begun anew, turn to the new one."""
-        if _inode(self._path) in {None, self.cursor.inode}:
+    def _is_more(self) -> bool:
+        """Whether the file goes on behind the cursor, if only with the start of a line."""
+        return self._file is not None and os.fstat(self._file.fileno()).st_size > self.cursor.offset
+
+    def _has_next(self) -> bool:
+        """Whether the log has been renamed, and begun anew with something in it."""
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
             return False
+        return status.st_ino != self.cursor.inode and status.st_size > 0
+
+    def _turn(self) -> None:
+        """Go on with the new file."""
         self.close()
         self.cursor = LogCursor()
-        return self._open()
+        self._open()
 
 
 def _inode(path: Path) -> int | None:

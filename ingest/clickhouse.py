@@ -55,7 +55,7 @@ class Engine:
 
     def insert(self, columns: Sequence[Sequence[Any]], token: str) -> None:
         """Insert columns (in the order of NAMES) once for `token`. Raises EngineDownError, EngineRefusedError."""
-        settings = {"insert_deduplication_token": token, "async_insert": 0, "max_partitions_per_insert_block": 0}
+        settings = {"insert_deduplication_token": token, "async_insert": 0, "max_partitions_per_insert_block": 0, "max_threads": 1}
         try:
             self._client.insert("requests", columns, database="audit", column_oriented=True, settings=settings, **_SHAPE)
         except Exception as error:

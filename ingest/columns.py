@@ -6,7 +6,9 @@ the insert, in most cases, and not by trying.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -61,8 +63,16 @@ def _map(of: Callable[[Any], Any]) -> Callable[[Any], dict[str, Any]]:
     return check
 
 
+_CANONICAL: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
+
+
+def _uuid(value: Any) -> str:
+    text = _text(value)
+    return text if _CANONICAL(text) else str(UUID(text))
+
+
 _CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
-    "UUID": lambda value: str(UUID(_text(value))),
+    "UUID": _uuid,
     "DateTime64(9, 'UTC')": _whole(63),
     "String": _text,
     "LowCardinality(String)": _text,
@@ -78,6 +88,8 @@ _CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
 }
 
 _BITS: Final = {_CHECKS["DateTime64(9, 'UTC')"]: 63, _CHECKS["UInt16"]: 16, _CHECKS["UInt32"]: 32, _CHECKS["UInt64"]: 64}
+_EMPTIES: Final = {_list: list, **{check: dict for ch, check in _CHECKS.items() if ch.startswith("Map(")}}
+_PICK: Final = itemgetter(*NAMES)
 _BLANK: Final = AuditRow(id="00000000-0000-0000-0000-000000000000")
 _PLAN: Final = tuple((name, _CHECKS[meta["ch"]], getattr(_BLANK, name)) for name, meta in COLUMNS.items())
 
@@ -91,7 +103,18 @@ def _value(name: str, check: Callable[[Any], Any], value: Any) -> Any:
 
 def by_column(rows: Sequence[Row]) -> list[list[Any]]:
     """The same for many rows, a list for each column, checked a column at a time. Raises PoisonError if any row would."""
-    return [_column(name, check, [row.get(name, default) for row in rows]) for name, check, default in _PLAN]
+    return [_column(name, check, given) for (name, check, _), given in zip(_PLAN, _turned(rows), strict=True)]
+
+
+def _turned(rows: Sequence[Row]) -> list[list[Any]]:
+    """A list for each column. Rows of extproc have every column, which is the quick case; a blank is filled with its default."""
+    try:
+        picked = list(map(_PICK, rows))
+    except KeyError:
+        picked = []
+    if not picked:
+        return [[row.get(name, default) for row in rows] for name, _, default in _PLAN]
+    return list(map(list, zip(*picked, strict=True)))
 
 
 def _column(name: str, check: Callable[[Any], Any], given: list[Any]) -> list[Any]:
@@ -101,6 +124,8 @@ def _column(name: str, check: Callable[[Any], Any], given: list[Any]) -> list[An
     if kinds == {int} and whole and min(given) >= 0 and max(given) >> whole == 0:
         return given
     if (check is _flag and kinds == {bool}) or (check is _text and kinds == {str} and _is_unicode(given)):
+        return given
+    if kinds == {_EMPTIES.get(check)} and not any(given):
         return given
     return [_value(name, check, value) for value in given]
 

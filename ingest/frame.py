@@ -95,16 +95,16 @@ def cut(data: bytes, base: int, limit: int = MAX_PAYLOAD) -> Cut:
     frames: list[tuple[int, bytes]] = []
     at = 0
     while len(frames) < limit:
-        size = _frame_size(data, at)
-        if isinstance(size, Tail):
-            return Cut(tuple(frames), base + at, size)
-        at += OVERHEAD + size
-        frames.append((base + at, data[at - size : at]))
+        payload = _payload(data, at)
+        if isinstance(payload, Tail):
+            return Cut(tuple(frames), base + at, payload)
+        at += OVERHEAD + len(payload)
+        frames.append((base + at, payload))
     return Cut(tuple(frames), base + at, Tail.CLEAN if at == len(data) else Tail.TORN)
 
 
-def _frame_size(data: bytes, at: int) -> int | Tail:
-    """Payload size of the whole frame at `at`, or what is there instead."""
+def _payload(data: bytes, at: int) -> bytes | Tail:
+    """Payload of the whole frame at `at`, or what is there instead."""
     left = len(data) - at
     if left == 0:
         return Tail.CLEAN
@@ -116,7 +116,7 @@ def _frame_size(data: bytes, at: int) -> int | Tail:
     if left < OVERHEAD + size:
         return Tail.TORN
     payload = data[at + OVERHEAD : at + OVERHEAD + size]
-    return size if crc == _crc(size, payload) else Tail.CORRUPT
+    return payload if crc == _crc(size, payload) else Tail.CORRUPT
 
 
 def _crc(size: int, payload: bytes) -> int:

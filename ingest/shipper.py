@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.access_line import parse
+from ingest.access_line import line, names, read
 from ingest.access_log import AccessLog, LogCursor
 from ingest.batcher import Batcher
 from ingest.clickhouse import Engine, EngineDownError, EngineRefusedError
@@ -55,6 +55,7 @@ class Shipper:
         plan, done = self._ledger.load()
         self._plan = None if done else plan
         self._recovering = not done
+        self._columns: list[list[Any]] | None = None  # of the plan's rows
         self._distrust = plan is None  # no ledger: what the spool holds may be stored already
         state: dict[str, Any] = plan.after if plan else {}
         self._stored = Cursor(*state.get("spool", (0, 0)))
@@ -85,16 +86,15 @@ class Shipper:
         self._second_witness(now, now if drained and not more_lines else None, writer)
         self._collect(now)
         if self._is_due(now):
-            self._planned_at = now
-            self._store()
+            self._store(now)
         self._distrust = self._distrust and not drained
-        return bool(records) or more_lines
+        return not drained or more_lines
 
     def finish(self) -> None:
         """Store what is collected: the end of this life, not of anything else. Raises EngineDownError."""
         self._carry_out()
         if self._changed or self.batcher.rows:
-            self._store()
+            self._store(self._planned_at)
 
     def close(self) -> None:
         """Let go of files."""
@@ -114,24 +114,26 @@ class Shipper:
             if record.kind == "intent":
                 self.story.counts["intents"] -= 1
                 self.story.intent(record.row, record.segment, record.writer)
-            elif record.kind == "row":
+            elif record.kind == "row" and isinstance(record.row, dict):
                 self.story.again(record.row)
 
     def _record(self, record: Record, now: int) -> None:
         self._changed = True
         if record.kind == "intent":
             self.story.intent(record.row, record.segment, record.writer)
-        elif record.kind == "row":
+        elif record.kind == "row" and isinstance(record.row, dict):
             self.story.row(record.row, now)
         else:
-            self._die("no row and no intent", record.row)
+            self._die("no row and no intent", dict(record.row))
 
     def _read_log(self) -> bool:
         lines, at_end = self.log.read()
         for text, at in lines:
             self._changed = True
             try:
-                self.story.line(parse(text, at))
+                said = read(text)
+                if not self.story.echo(*names(said)):
+                    self.story.line(line(said, at))
             except ValueError as error:
                 self.story.counts["unreadable_lines"] += 1
                 log.error("access log: the line at %s can't be read: %s", at, type(error).__name__)  # noqa: TRY400 - a trace adds nothing
@@ -169,20 +171,22 @@ class Shipper:
 
     # ── storing ────────────────────────────────────────────────────────────────
 
-    def _store(self) -> None:
+    def _store(self, now: int) -> None:
         """Turn the batch into a plan, and carry it out."""
+        self._planned_at = now
         if self._distrust and self.batcher.rows:
             self.batcher.rows = self._unknown_of(self.batcher.rows)
-        self._plan = self._planned(self._checked(self.batcher.take()))
+        self._plan = self._planned(self._checked(self.batcher.take(now)))
         self._unwritten, self._changed = True, False
         self._carry_out()
 
     def _checked(self, rows: list[Row]) -> list[Row]:
         """The rows that can be stored; the others die."""
         try:
-            by_column(rows)
+            self._columns = by_column(rows)
         except PoisonError:
-            return [row for row in rows if self._is_sound(row)]
+            rows = [row for row in rows if self._is_sound(row)]
+            self._columns = by_column(rows)
         return rows
 
     def _is_sound(self, row: Row) -> bool:
@@ -227,7 +231,7 @@ class Shipper:
         self._insert_surely(plan)
         self._put_aside(plan.dead)
         self._ledger.stored(plan)
-        self._plan = None
+        self._plan = self._columns = None
         self._stored = Cursor(*plan.after["spool"])
         self.reader.delete(self._stored, (intent.segment for intent in self.story.open.values()), self._places.dead)
         self._on_stored(plan.rows)
@@ -236,7 +240,7 @@ class Shipper:
         """Insert; after a failure also ask what is there, for a token may be on record whose rows are not."""
         try:
             if plan.rows:
-                self._insert(plan.rows, plan.token)
+                self._insert(plan.rows, plan.token, self._columns)
             if self._recovering:
                 self._insert_missing(plan)
         except EngineDownError:
@@ -244,10 +248,10 @@ class Shipper:
             raise
         self._recovering = False
 
-    def _insert(self, rows: list[Row], token: str) -> None:
+    def _insert(self, rows: list[Row], token: str, columns: list[list[Any]] | None = None) -> None:
         """Insert once; rows that the engine can't take are found by halving, and put aside."""
         try:
-            self._engine.insert(by_column(rows), token)
+            self._engine.insert(columns or by_column(rows), token)
         except EngineRefusedError as error:
             if len(rows) == 1:
                 self._put_aside([{"why": str(error), "row": rows[0]}])

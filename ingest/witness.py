@@ -17,7 +17,7 @@ found again in the segments, which are kept for as long as an intent in them is 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
@@ -61,7 +61,7 @@ class Writer:
 class OpenIntent:
     """An exchange that may use a credential and has no row yet. `segment`: where its record stands."""
 
-    row: Row
+    row: Mapping[str, Any]
     segment: int
     writer: str
     orphan_since: int | None = None
@@ -107,8 +107,9 @@ class _Recent(OrderedDict[str, str]):
         self._most = most
 
     def note(self, key: str, value: str = "") -> None:
+        if key in self:
+            self.move_to_end(key)
         self[key] = value
-        self.move_to_end(key)
         if len(self) > self._most:
             self.popitem(last=False)
 
@@ -131,13 +132,14 @@ class Story:
 
     # ── what is read ───────────────────────────────────────────────────────────
 
-    def intent(self, row: Row, segment: int, writer: str) -> None:
+    def intent(self, row: Mapping[str, Any], segment: int, writer: str) -> None:
         """An intent from the spool."""
-        if row["id"] in self._seen or row["id"] in self._written:
+        name = row["id"]
+        if name in self._seen or name in self._written:
             return
-        if row["id"] not in self.open:
+        if name not in self.open:
             self.counts["intents"] += 1
-        self.open[row["id"]] = OpenIntent(row, segment, writer)
+        self.open[name] = OpenIntent(row, segment, writer)
 
     def row(self, row: Row, now: int) -> None:
         """A finished exchange from the spool."""
@@ -162,8 +164,9 @@ class Story:
     def line(self, line: Line) -> None:
         """A line of the access log."""
         self.counts["lines"] += 1
-        name = self._take_unlined(line)
+        name = self._unlined_name(line.id, line.envoy_id)
         if name is not None:
+            self._forget_unlined(name)
             gone = self._gone.pop(name, None)
             if gone:
                 self.rows.append(_settled(gone.row, line, had_intent=gone.had_intent))
@@ -171,6 +174,15 @@ class Story:
             self._pending[line.at] = line
             for key in {line.id or line.envoy_id} - {""}:
                 self._pending_names.setdefault(key, []).append(line.at)
+
+    def echo(self, name: str, envoy_id: str) -> bool:
+        """Whether a line with these ids adds nothing, its row being there already: the usual case. If so it is counted."""
+        found = self._unlined_name(name, envoy_id)
+        if found is None or found in self._gone:
+            return False
+        self._forget_unlined(found)
+        self.counts["lines"] += 1
+        return True
 
     def again(self, row: Row) -> None:
         """A row that an earlier life of ingest has read already: it closes its intent, and is known."""
@@ -293,7 +305,7 @@ class Story:
                 found.append(Candidate(self._witnessed(intent.row, {}, CRASHED), name, "", None))
         return found
 
-    def _witnessed(self, base: Row, known: Row, end: Ending) -> Row:
+    def _witnessed(self, base: Mapping[str, Any], known: Row, end: Ending) -> Row:
         """A row of the second witness: the intent's columns, then the line's, but the intent's own time."""
         merged = {**base, **known, "time": base.get("time") or known["time"]}
         judged = {"outcome": end.outcome, "termination": end.termination, "error_code": end.error_code}
@@ -308,17 +320,20 @@ class Story:
             if len(self._unlined_names) > 2 * REMEMBERED:
                 self._unlined_names = {key: names for key, names in self._unlined_names.items() if any(n in self._unlined for n in names)}
 
-    def _take_unlined(self, line: Line) -> str | None:
-        """The row this line belongs to, which from now on waits for no line."""
-        name = line.id if line.id in self._unlined else None
-        if name is None and not line.id:
-            name = next((name for name in self._unlined_names.get(line.envoy_id, ()) if name in self._unlined), None)
-        if name is None:
-            return None
-        names = self._unlined_names.get(self._unlined.pop(name), [])
+    def _unlined_name(self, name: str, envoy_id: str) -> str | None:
+        """The row that waits for a line with these ids."""
+        if name:
+            return name if name in self._unlined else None
+        return next((row for row in self._unlined_names.get(envoy_id, ()) if row in self._unlined), None)
+
+    def _forget_unlined(self, name: str) -> None:
+        """From now on this row waits for no line."""
+        envoy_id = self._unlined.pop(name)
+        names = self._unlined_names.get(envoy_id, [])
         if name in names:
             names.remove(name)
-        return name
+            if not names:
+                del self._unlined_names[envoy_id]
 
     def _let_gone_go(self, now: int) -> None:
         for name in [name for name, gone in self._gone.items() if now >= gone.since + GONE_GRACE]:

@@ -48,3 +48,29 @@ def test_taking_empties_it_and_keeps_the_order() -> None:
     assert [row["id"] for row in batcher.take()] == ["a", "b"]
     assert not batcher.full
     assert batcher.take() == []
+
+
+def test_small_batches_keep_a_pace() -> None:
+    """Under load rows wait for each other: an insert costs much, a row in it little. A full batch waits for nothing."""
+    batcher = Batcher(most_rows=3, most_age=10, pace=1_000)
+    batcher.add({"id": "a"}, 1, 0)
+    assert batcher.due(10)
+    batcher.take(10)
+
+    batcher.add({"id": "b"}, 1, 20)
+    assert not batcher.due(1_009)
+    assert batcher.due(1_010)
+    assert batcher.due(5)  # the clock was set back
+    batcher.add({"id": "c"}, 1, 30)
+    batcher.add({"id": "d"}, 1, 30)
+
+    assert batcher.due(30)
+
+
+def test_taking_nothing_makes_no_row_wait() -> None:
+    """A step that only moved cursors on is no batch."""
+    batcher = Batcher(most_age=0, pace=1_000)
+    assert batcher.take(500) == []
+    batcher.add({"id": "a"}, 1, 600)
+
+    assert batcher.due(600)

@@ -67,6 +67,29 @@ def test_a_row_and_its_line_are_one_exchange(row_first: bool, named: str) -> Non
     assert (story.waiting, story.counts["witnessed"]) == (0, 0)
 
 
+@pytest.mark.parametrize("named", [ID, ""])
+def test_a_line_whose_row_was_read_is_an_echo_once(named: str) -> None:
+    """It is counted and needs no more reading; the same id again is another exchange's line."""
+    story = Story()
+    story.row(_row(), NOON)
+
+    assert story.echo(named, ENVOY_ID)
+    assert not story.echo(named, ENVOY_ID)
+    assert (story.counts["lines"], story.waiting) == (1, 0)
+
+
+def test_a_line_that_something_waits_for_is_no_echo() -> None:
+    """A row with termination `gone` wants all that it says, and a line without a row becomes one."""
+    story = Story()
+    story.row(_row(outcome="aborted", termination="gone"), NOON)
+
+    assert not story.echo(ID, ENVOY_ID)
+    assert not story.echo("", "")
+    assert not story.echo("9d2e9b7d-1f00-4d04-8a11-0199f3b27c1e", ENVOY_ID)
+    story.line(_line(flags="DC", status=0))
+    assert [row["termination"] for row in _decide(story, NOON)] == ["client_gone"]
+
+
 def test_a_line_without_a_row_waits_for_its_grace_and_then_becomes_the_row() -> None:
     """What extproc never saw is written by the second witness, with all that its line says."""
     story = Story()
