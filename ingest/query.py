@@ -14,7 +14,8 @@ from typing import Any, Final
 import orjson
 
 from contracts.errors import PortcullisError
-from ingest.clickhouse import DATABASE, Engine, EngineDownError, QueryError
+from ingest.clickhouse import DATABASE, TABLE, Engine, EngineDownError, QueryError
+from ingest.columns import Row
 from ingest.sql_guard import ForbiddenSqlError, check
 
 log = logging.getLogger(__name__)
@@ -78,6 +79,11 @@ class Queries:
             raise _explained(error) from error
         except EngineDownError as error:
             raise QueryRefusedError(f"The audit database does not answer: {error}", 503) from error
+
+    def last(self, number: int) -> list[Row]:
+        """The last rows by their time, oldest first, as the spool has them. Raises QueryRefusedError."""
+        answer = self.ask(f"SELECT * REPLACE (toUnixTimestamp64Nano(time) AS time) FROM {TABLE} ORDER BY requests.time DESC LIMIT {number}")  # noqa: S608 - a number
+        return [dict(zip(answer.columns, row, strict=True)) for row in reversed(answer.rows)]
 
     def close(self) -> None:
         """End the sessions, after the queries that run."""

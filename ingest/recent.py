@@ -34,6 +34,10 @@ class Recent:
         """Where the next row will stand."""
         return f"{self._life}-{self._count}"
 
+    def last(self, number: int) -> list[Row]:
+        """The last so many rows, or fewer."""
+        return list(self._rows)[-number:]
+
     async def after(self, place: str, patience: float) -> tuple[list[Row], str]:
         """Rows after `place`, and the place after them; waits up to `patience` seconds for the first."""
         number = self._number(place)

@@ -3,7 +3,7 @@
 GET  /healthz          200 once the tables exist; 503 with a reason before
 POST /query            {"sql": …} → {"columns", "types", "rows", "truncated"}; 400, 408 or 503 → {"error"}
 GET  /stats            counts; see `stats`
-GET  /tail?after=PLACE {"rows", "next"}: waits up to 20 s for rows stored after PLACE; none given: from now on
+GET  /tail?after=PLACE {"rows", "next"}: waits up to 20 s for rows stored after PLACE; none given: the last 10, if there are any
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from contracts.errors import Unusable
 from contracts.settings import Settings
 from extproc.config import load
 from ingest.clickhouse import EngineDownError
+from ingest.columns import Row
 from ingest.envoy_admin import count
 from ingest.ledger import Ledger
 from ingest.query import Queries, QueryRefusedError
@@ -37,6 +38,7 @@ from ingest.worker import Worker, folder_of, places, stored
 log = logging.getLogger("ingest")
 
 PATIENCE: Final = 20.0
+LAST_ROWS: Final = 10
 MOST_SQL: Final = 1 << 20
 GC_THRESHOLDS: Final = (50_000, 20, 20)
 """Rows come and go by the thousand and are in no cycle: looking for cycles at Python's usual rate would cost a tenth of all CPU."""
@@ -127,10 +129,23 @@ class Door:
         )
 
     async def tail(self, request: web.Request) -> web.Response:
-        """Rows as they are stored."""
-        place = request.query.get("after", self._recent.place)
+        """Rows as they are stored. Who names no place sees something at once: the last rows, also those of an earlier life."""
+        place = request.query.get("after") or self._recent.place
+        if not request.query.get("after"):
+            try:
+                rows = await self._last_rows()
+            except QueryRefusedError as error:
+                return _json({"error": error.message}, error.status)
+            if rows:
+                return _json({"rows": rows, "next": place})
         rows, following = await self._recent.after(place, PATIENCE)
         return _json({"rows": rows, "next": following})
+
+    async def _last_rows(self) -> list[Row]:
+        rows = self._recent.last(LAST_ROWS)
+        if len(rows) == LAST_ROWS or not self._worker.ready.is_set():
+            return rows
+        return await asyncio.get_running_loop().run_in_executor(self._queries.pool, self._queries.last, LAST_ROWS)
 
     def _stored(self, since: int) -> tuple[int, int]:
         with self._queries.session() as engine:

@@ -265,3 +265,28 @@ async def test_a_log_line_without_a_row_becomes_one(ingest: Ingest) -> None:
 
     sql = "SELECT DISTINCT outcome, termination, error_code, witness, status FROM audit.requests"
     assert (await ingest.ask("/query", {"sql": sql}))[1]["rows"] == [["refused", "gate_died", "gate_unavailable", "envoy", 503]]
+
+
+async def test_tail_begins_with_the_last_rows(ingest: Ingest) -> None:
+    """At once, oldest first, as they stood in the spool; also in a life that has stored nothing yet. Then it goes on after them."""
+    ingest.start()
+    await ingest.ready()
+    ingest.write(12)
+    await ingest.stored(12)
+    ingest.end(signal.SIGTERM)
+    ingest.start()
+    await ingest.ready()
+
+    status, first = await ingest.ask("/tail")
+    ingest.write(1)
+    _, then = await ingest.ask(f"/tail?after={first['next']}")
+    ingest.write(11)
+    await ingest.stored(24)
+    _, last = await ingest.ask("/tail")
+
+    assert (status, [row["id"] for row in first["rows"]]) == (200, ingest.ids[2:12])
+    assert {name: type(first["rows"][0][name]) for name in ("time", "status", "allow", "findings_prompt")} == {
+        "time": int, "status": int, "allow": bool, "findings_prompt": dict,
+    }  # fmt: skip
+    assert [row["id"] for row in then["rows"]] == ingest.ids[12:13]
+    assert [row["id"] for row in last["rows"]] == ingest.ids[14:]
