@@ -139,7 +139,9 @@ def test_verdict_of_another_shape_refuses(case: str, tmp_path: Path) -> None:
 def test_undefined_verdict_refuses(tmp_path: Path) -> None:
     """A verdict that has no value in this case opens nothing."""
     text = (POLICIES / MAIN).read_text().replace('"revision": compiled.revision', '"revision": _revision', 1)
-    policy = EmbeddedPolicy.load(copied(tmp_path, {MAIN: f"{text}\n_revision := data.gateway.compiled.revision if input.request.bytes != 77\n"}))
+    policy = EmbeddedPolicy.load(
+        copied(tmp_path, {MAIN: f"{text}\n_revision := data.gateway.compiled.revision if input.request.bytes != 77\n"})
+    )
     assert policy.decide(asking()).allow
     with pytest.raises(PolicyUnavailable):
         policy.decide(asking(request_bytes=77))
