@@ -16,7 +16,7 @@ _NAMELESS = UUID("6a3c1f0e-7d2b-5c44-9e0a-0f1d2c3b4a59")  # a namespace of our o
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`at`: where it stands, as `inode:offset`, unique for ever. Times are nanoseconds of the Unix epoch."""
+    """`at`: where it stands, as `inode:offset`, unique together with its time. Times are nanoseconds of the Unix epoch."""
 
     at: str
     id: str
@@ -31,11 +31,11 @@ class Line:
 
     @property
     def row_id(self) -> str:
-        """The exchange's id: ours if extproc gave one, else Envoy's if it is a UUID, else one made of the line's place."""
+        """The exchange's id: ours if extproc gave one, else Envoy's if it is a UUID, else one made of the line's place and time."""
         for name in (self.id, self.envoy_id):
             if _is_uuid(name):
                 return name
-        return str(uuid5(_NAMELESS, self.at))
+        return str(uuid5(_NAMELESS, f"{self.at}@{self.start}"))
 
     def to_json(self) -> Row:
         """For the ledger."""

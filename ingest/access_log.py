@@ -50,11 +50,14 @@ class AccessLog:
         self._file = None
 
     def _open(self) -> bool:
-        """Open the file the cursor is in, else the log itself."""
+        """Open the file the cursor is in; where there is none such, the oldest that may not have been read: `.old`, or the log."""
         beside = sorted(self._path.parent.glob(self._path.name + "*")) if self._path.parent.is_dir() else []
-        found = next((path for path in beside if _inode(path) == self.cursor.inode), self._path)
+        oldest = next((path for path in beside if path.suffix == ".old"), self._path)
+        return self._open_file(next((path for path in beside if _inode(path) == self.cursor.inode), oldest))
+
+    def _open_file(self, path: Path) -> bool:
         try:
-            self._file = found.open("rb")
+            self._file = path.open("rb")
         except FileNotFoundError:
             return False
         inode = os.fstat(self._file.fileno()).st_ino
@@ -95,7 +98,7 @@ class AccessLog:
         """Go on with the new file."""
         self.close()
         self.cursor = LogCursor()
-        self._open()
+        self._open_file(self._path)
 
 
 def _inode(path: Path) -> int | None:

@@ -20,8 +20,10 @@ from ingest.access_log import AccessLog, LogCursor
 from ingest.batcher import Batcher
 from ingest.clickhouse import Engine, EngineDownError, EngineRefusedError
 from ingest.columns import PoisonError, Row, by_column
+from ingest.envoy_admin import reopen_logs
 from ingest.keyless import Keyless, is_keyless
 from ingest.ledger import Ledger, Plan
+from ingest.rotation import Rotation
 from ingest.spool_reader import Cursor, Record, SpoolReader
 from ingest.witness import Candidate, Known, Story, Writer
 
@@ -40,6 +42,8 @@ class Places:
     spool: Path
     access_log: Path
     ledger: Path
+    envoy_admin: Path | None = None
+    """Envoy's admin socket; without it the access log is not begun anew."""
 
     @property
     def dead(self) -> Path:
@@ -62,6 +66,8 @@ class Shipper:
         self.reader = SpoolReader(places.spool, self._stored)
         self.reader.counts.update(state.get("spool_counts", {}))
         self.log = AccessLog(places.access_log, LogCursor(*state.get("log", (0, 0))))
+        admin = places.envoy_admin
+        self._rotation = Rotation(places.access_log, lambda: reopen_logs(admin)) if admin else None
         self.story = Story.from_json(state.get("story", {}), places.spool.name)
         self.keyless = Keyless.from_json(state.get("keyless", []))
         self.batcher = Batcher()
@@ -87,6 +93,8 @@ class Shipper:
         self._collect(now)
         if self._is_due(now):
             self._store(now)
+        if self._rotation and not more_lines:
+            self._rotation.step(self.log.cursor, now)
         self._distrust = self._distrust and not drained
         return not drained or more_lines
 
@@ -234,6 +242,8 @@ class Shipper:
         self._plan = self._columns = None
         self._stored = Cursor(*plan.after["spool"])
         self.reader.delete(self._stored, (intent.segment for intent in self.story.open.values()), self._places.dead)
+        if self._rotation:
+            self._rotation.forget(LogCursor(*plan.after["log"]))
         self._on_stored(plan.rows)
 
     def _insert_surely(self, plan: Plan) -> None:

@@ -40,7 +40,7 @@ class Standing:
 
 def places(settings: Settings) -> Places:
     """Where ingest finds and keeps things."""
-    return Places(settings.spool_dir, settings.access_log, settings.data / "ingest")
+    return Places(settings.spool_dir, settings.access_log, settings.data / "ingest", settings.run / "envoy-admin.sock")
 
 
 class Worker:
