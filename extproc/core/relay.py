@@ -156,8 +156,21 @@ async def cut(trail: Trail, route: Route, event: Event, before: bytes, why: Refu
     if event.end:
         await Answer(PassBody(last_words))
     else:
-        await trail.says(PassBody(last_words))
-        await Answer(Cut())
+        await silenced(trail, await trail.says(PassBody(last_words)), until=event.at + LAST_WORDS_NS)
+
+
+LAST_WORDS_NS: Final = 1_000_000_000
+"""A reset takes along what Envoy has not written yet, so the app gets this long to read why. SDKs hang up by then."""
+
+
+async def silenced(trail: Trail, event: Event, until: int) -> None:
+    """Pass nothing more. A stream that ends soon may end cleanly; one that goes on is reset, and the provider with it."""
+    while isinstance(event, ResponseBody) and not event.end:
+        if event.at >= until:
+            await Answer(Cut())
+            return
+        event = await trail.says(PassBody(b""))
+    await Answer(PassBody(b"") if isinstance(event, ResponseBody) else PassTrailers())
 
 
 def note(trail: Trail, seen: BufferedAnswer | StreamedAnswer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from playbook import (
@@ -466,13 +467,18 @@ def test_address_split_over_two_events_is_redacted() -> None:
     assert b"jane" not in b"".join(sent)
 
 
-def test_block_in_mid_stream_ends_with_the_sdks_own_error() -> None:
-    """A blocked kind in a stream: one error event, then the stream is cut; the row says what the app saw."""
+@pytest.mark.parametrize("goes_on", [True, False], ids=["the provider goes on", "the provider ends"])
+def test_block_in_mid_stream_ends_with_the_sdks_own_error(goes_on: bool) -> None:
+    """A blocked kind in a stream: one error event, then nothing. A provider that goes on for long is cut, one that ends ends cleanly."""
     verdict = Verdict(True, (), Actions({"*": "redact"}, {"EMAIL_ADDRESS": "block", "*": "redact"}), "rules-1")
+    late = replace(piece(delta("much later")), at=10**12)
 
     def error_event(reply: PassBody) -> None:
         assert b"guardrail_blocked" in (reply.body or b"")
         assert b"jane" not in (reply.body or b"")
+
+    def nothing(reply: PassBody) -> None:
+        assert reply.body == b""
 
     play(
         head(),
@@ -482,7 +488,9 @@ def test_block_in_mid_stream_ends_with_the_sdks_own_error() -> None:
         to(piece(delta("ask jane@example.com now"))),
         replies(PassBody, error_event),
         to(piece(delta("more"))),
-        ends(Cut),
+        replies(PassBody, nothing),
+        to(late if goes_on else piece("data: [DONE]\n\n", end=True)),
+        ends(Cut) if goes_on else ends(PassBody, nothing),
         emits(outcome="refused", termination="cut", status=200, error_code="guardrail_blocked", findings_answer={"EMAIL_ADDRESS": 1}),
     )
 
