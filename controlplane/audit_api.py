@@ -44,7 +44,7 @@ class AuditDoor:
         return await self._passed(request, "GET", "/stats")
 
     async def tail(self, request: web.Request) -> web.Response:
-        """Rows stored after the place `after`: {"rows", "next"}, at once or when there are some, within 20 s. No place: the last 10 rows first."""
+        """Rows stored after the place `after`: {"rows", "next"}, at once or when there are some, within 20 s. No place: the last 10."""
         return await self._passed(request, "GET", "/tail")
 
     async def _passed(self, request: web.Request, method: str, path: str) -> web.Response:

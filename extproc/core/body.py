@@ -261,8 +261,11 @@ def _places(token: bytes, offsets: list[int]) -> list[int]:
     characters = at = 0
     for escape in chain(_ESCAPE.finditer(token), (None,)):
         plain = token[at : escape.start() if escape else None].decode()
+        seen, place = 0, at  # so far in this stretch: each character is encoded once, however many edits there are
         while len(places) < len(offsets) and (ahead := offsets[len(places)] - characters) <= len(plain):
-            places.append(at + len(plain[:ahead].encode()))
+            place += len(plain[seen:ahead].encode())
+            seen = ahead
+            places.append(place)
         if escape:
             characters += len(plain) + 1
             at = escape.end()

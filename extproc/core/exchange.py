@@ -41,7 +41,7 @@ from extproc.core.effects import (
     Record,
 )
 from extproc.core.events import Gone, RequestBody, RequestHead, ResponseHead
-from extproc.core.trail import Trail
+from extproc.core.trail import Trail, keyless
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +73,12 @@ async def exchange(world: World, head: RequestHead) -> None:
         route = declared(head)
         asker = known(world, head)
         trail.asked_by(asker.key)
-        trail.row.user = asker.user
+        trail.row.user = keyless(asker.user)
         trail.row.zero_data_retention = asker.environment.zero_data_retention
-        trail.row.metadata = metadata(head)
+        trail.row.metadata = {name: keyless(text) for name, text in metadata(head).items()}
         raw = await request_body(trail, head)
         document, call = understood(route, raw, world.limits)
-        trail.asks(call, len(raw))
+        trail.asks(call, len(raw), declared=call.model in world.snapshot.models)
         model = target(world.snapshot, call)
         trail.goes_to(route, model)
         found = await searched(trail, document, route, call)
@@ -164,7 +164,9 @@ async def request_body(trail: Trail, head: RequestHead) -> bytes:
         raise InvalidRequest("The request has no body.")
     if not headers.is_json(head.headers):
         raise InvalidRequest("Send the body as uncompressed application/json.")
-    event = await trail.says(PassHead(headers.ASK, headers.strip(head.headers)))
+    # An app that pastes its key into a header that goes on must not give it to the provider.
+    pasted = [name for name, text in head.headers if name in headers.TO_PROVIDER and "pcl_" in text]
+    event = await trail.says(PassHead(headers.ASK, (*headers.strip(head.headers), *pasted)))
     if isinstance(event, ResponseHead):
         raise refusals.by_envoy(event)
     if not isinstance(event, RequestBody):

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import Final
 
+import orjson
+
 from contracts.errors import Refused, UpstreamError
 from contracts.policy import Verdict
 from contracts.settings import Limits
 from contracts.snapshot import ModelRecord
-from custody.scrub import scrub
+from custody.scrub import holds, scrub
 from custody.secret import Secret
 from extproc.core import headers, refusals
 from extproc.core.answer import Blocked, BufferedAnswer, StreamedAnswer, Unreadable, buffered
@@ -21,6 +23,7 @@ from extproc.core.dialects import Route
 from extproc.core.effects import Answer, Cut, PassAnswerHead, PassBody, PassTrailers, Reply
 from extproc.core.events import Event, Headers, ResponseBody, ResponseHead, ResponseTrailers
 from extproc.core.trail import Trail
+from extproc.redact.scanner import scan
 
 OK: Final = 200
 OUR_FAULT: Final = (401, 403)
@@ -36,9 +39,28 @@ async def answer(
     if headers.encoded(head.headers):
         raise UpstreamError(COMPRESSED, termination="upstream_garbage")
     if head.status == OK and headers.is_event_stream(head.headers) and not head.end:
-        await streamed(trail, route, model, verdict, head)
+        await streamed(trail, route, model, verdict, head, secret)
     else:
         await whole(trail, route, model, verdict, limits, head, secret)
+
+
+def not_shown(head: ResponseHead, secret: Secret) -> tuple[str, ...]:
+    """Headers the app does not get: those off the allow-list, and any that repeats the credential or holds personal data."""
+    said = [name for name, value in head.headers if name in headers.TO_APP and (holds(value, secret) or scan(value))]
+    return (*headers.answer_removals(head.headers), *said)
+
+
+def scrubbed(raw: bytes, secret: Secret) -> bytes:
+    """The provider's bytes without the credential, also where it is spelt with JSON escapes."""
+    clean = scrub(raw, secret)
+    if b"\\" not in clean:
+        return clean
+    try:
+        plain = orjson.dumps(orjson.loads(clean))
+    except orjson.JSONDecodeError:
+        return clean
+    found = scrub(plain, secret)
+    return clean if found == plain else found
 
 
 # ── one body ──────────────────────────────────────────────────────────────────
@@ -49,14 +71,14 @@ async def whole(
 ) -> None:
     """An answer in one piece: redacted, priced, and only then shown."""
     # No header names the exchange yet: until the body is answered too, Envoy holds back what it was not told to show.
-    gone = headers.answer_removals(head.headers)
+    gone = not_shown(head, secret)
     event: Event = head if head.end else await trail.says(PassAnswerHead(remove_headers=gone))
     raw = event.data if isinstance(event, ResponseBody) else b""
     trail.first_bytes(event.at)
-    scrubbed = scrub(raw, secret)
+    clean = scrubbed(raw, secret)
     try:
         kind = headers.media_type(head.headers)
-        read = buffered(route, scrubbed, verdict.actions.answer, limits.json_depth, ok=head.status == OK, content_type=kind)
+        read = buffered(route, clean, verdict.actions.answer, limits.json_depth, ok=head.status == OK, content_type=kind)
     except Unreadable as why:
         message = f"The provider answered {head.status} with what can't be read: {why}. It was not passed on."
         raise UpstreamError(message, termination="upstream_garbage") from None
@@ -64,7 +86,7 @@ async def whole(
     if read.blocked:
         trail.used(read.usage, model, read.text_bytes_out)
         raise refusals.blocked("answer", read.blocked)
-    out = read.body if read.body is not None else scrubbed
+    out = read.body if read.body is not None else clean
     if head.status >= SERVER_ERROR or head.status in OUR_FAULT or head.status in REDIRECT:
         raise UpstreamError(f"The provider answered {head.status}.", provider=(head.status, out))
     if head.status == OK:
@@ -100,10 +122,10 @@ async def last(trail: Trail, reply: Reply, event: Event) -> None:
 # ── an event stream ───────────────────────────────────────────────────────────
 
 
-async def streamed(trail: Trail, route: Route, model: ModelRecord, verdict: Verdict, head: ResponseHead) -> None:
+async def streamed(trail: Trail, route: Route, model: ModelRecord, verdict: Verdict, head: ResponseHead, secret: Secret) -> None:
     """An answer in events: each leaves as soon as its text is decided."""
-    stream = StreamedAnswer(route, verdict.actions.answer)
-    event = await trail.says(PassAnswerHead(refusals.told(trail.row), headers.answer_removals(head.headers), streamed=True))
+    stream = StreamedAnswer(route, verdict.actions.answer, without=lambda raw: scrubbed(raw, secret))
+    event = await trail.says(PassAnswerHead(refusals.told(trail.row), not_shown(head, secret), streamed=True))
     try:
         while isinstance(event, ResponseBody):
             trail.first_bytes(event.at)

@@ -14,7 +14,7 @@ never goes on. Should it go on all the same, the part of a finding that has not 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -117,7 +117,9 @@ class StreamedAnswer:
         Unreadable: data that is not of the dialect, or an event too large to hold.
     """
 
-    def __init__(self, route: Route, table: Mapping[str, str], *, max_depth: int = STREAM_DEPTH) -> None:
+    def __init__(
+        self, route: Route, table: Mapping[str, str], *, max_depth: int = STREAM_DEPTH, without: Callable[[bytes], bytes] = bytes
+    ) -> None:
         self.usage: Usage | None = None
         self.model = ""
         self.id = ""
@@ -130,6 +132,7 @@ class StreamedAnswer:
         self._dialect = route.dialect
         self._depth = max_depth
         self._tally = Tally(table)
+        self._without = without
         self._splitter = Splitter()
         self._held: deque[_Held] = deque()
         self._texts: dict[Channel, _Text] = {}
@@ -198,6 +201,7 @@ class StreamedAnswer:
     # ── one event in ──
 
     def _absorb(self, event: Event) -> _Held:
+        event = self._scrubbed(event)
         if event.beside and self._tally.judge(scan(event.beside.decode(errors="replace"))):
             event = Event(event.without_rest(), event.data, None)
         if not event.data:
@@ -211,6 +215,16 @@ class StreamedAnswer:
         held = _Held(event, document)
         self._absorb_document(held, document)
         return held
+
+    def _scrubbed(self, event: Event) -> Event:
+        """The event without what the whole stream may not have, whatever the table says."""
+        if event.beside and self._without(event.beside) != event.beside:
+            event = Event(event.without_rest(), event.data, None)
+        clean = self._without(event.data) if event.data else event.data
+        if clean is None or clean == event.data:
+            return event
+        span = (event.span[0], event.span[0] + len(clean)) if event.span else None
+        return Event(event.with_data(clean), clean, span, event.beside)
 
     def _absorb_document(self, held: _Held, document: Document) -> None:
         tree = document.tree

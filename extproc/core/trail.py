@@ -19,10 +19,19 @@ from extproc.core.dialects import Call, Route
 from extproc.core.effects import Next, Reply
 from extproc.core.events import Event, RequestHead, ResponseHead
 
-_MODEL_NAME: Final = re.compile(r"[\w.:/@+-]{1,96}", re.ASCII)
-"""A model name as asked for is the caller's text: only what looks like one gets into the row."""
+UNDECLARED: Final = "(undeclared)"
+"""Stands for a model that nobody declared: its name is the caller's text, and may be anything, a key pasted by mistake too."""
+
+_KEY: Final = re.compile(r"pcl_[0-9A-Za-z_]{20,}")
+"""A virtual key, or most of one, in a text that the app chose."""
 
 _AGENT_LENGTH: Final = 200
+_PATH_LENGTH: Final = 512
+
+
+def keyless(text: str) -> str:
+    """A text of the app's without the virtual key it may hold by mistake."""
+    return _KEY.sub("[virtual key]", text) if "pcl_" in text else text
 
 
 @dataclass(slots=True)
@@ -47,8 +56,8 @@ class Trail:
                 organisation=snapshot.organisation,
                 client_address=head.source_address,
                 method=headers.first(head.headers, ":method"),
-                path=headers.first(head.headers, ":path").partition("?")[0],
-                user_agent=headers.first(head.headers, "user-agent")[:_AGENT_LENGTH],
+                path=keyless(headers.first(head.headers, ":path").partition("?")[0])[:_PATH_LENGTH],
+                user_agent=keyless(headers.first(head.headers, "user-agent"))[:_AGENT_LENGTH],
                 trace_id=trace_id,
                 span_id=span_id,
                 plane=plane,
@@ -73,10 +82,10 @@ class Trail:
         row.key_id, row.key_name, row.team, row.project = key.id, key.name, key.team, key.project
         row.environment, row.profile = key.environment, key.profile
 
-    def asks(self, call: Call, size: int) -> None:
+    def asks(self, call: Call, size: int, *, declared: bool) -> None:
         """The body is read."""
         row = self.row
-        row.model_asked = call.model if _MODEL_NAME.fullmatch(call.model) else "(unreadable)"
+        row.model_asked = call.model if declared else UNDECLARED
         row.stream, row.max_tokens, row.choices = call.stream, call.max_tokens or 0, call.choices
         row.messages, row.tools, row.request_bytes = call.messages, call.tools, size
 

@@ -127,18 +127,18 @@ def test_undeclared_model_is_refused_like_a_forbidden_one() -> None:
         replies(PassHead),
         to(chat(model="gpt-x")),
         refuses(403, "not_allowed"),
-        emits(reasons=("model_not_allowed",), model_asked="gpt-x"),
+        emits(reasons=("model_not_allowed",), model_asked="(undeclared)"),
     )
 
 
 def test_model_name_that_is_no_name_stays_out_of_the_row() -> None:
-    """What the caller typed as model gets into the row only if it looks like a model's name."""
+    """What the caller typed as model gets into the row only if somebody declared it."""
     play(
         head(),
         replies(PassHead),
         to(chat(model="my card is 4111 1111 1111 1111")),
         refuses(403, "not_allowed"),
-        emits(model_asked="(unreadable)"),
+        emits(model_asked="(undeclared)"),
     )
 
 
@@ -595,3 +595,35 @@ def test_event_stream_without_a_body_is_no_answer() -> None:
         refuses(502, "upstream_error"),
         emits(outcome="failed", termination="upstream_garbage"),
     )
+
+
+def test_key_pasted_into_other_headers_goes_nowhere() -> None:
+    """A virtual key as user-agent reaches neither the provider nor the row."""
+
+    def gone(reply: PassHead) -> None:
+        assert "user-agent" in reply.remove_headers
+
+    pasted = head()
+    pasted = replace(pasted, headers=tuple((name, KEY_TEXT if name == "user-agent" else text) for name, text in pasted.headers))
+
+    row = play(pasted, replies(PassHead, gone), leaves(), emits(user_agent="[virtual key]"))
+    assert KEY_TEXT not in repr(row)
+
+
+@pytest.mark.parametrize("secret", ["sk-provider-secret", "sk\\u002dprovider\\u002dsecret"], ids=["as it is", "escaped"])
+def test_credential_that_the_provider_echoes_is_taken_out(secret: str) -> None:
+    """In a whole answer, in an event, in a header: the app never sees the credential's text."""
+
+    def clean(reply: PassBody) -> None:
+        assert b"provider-secret" not in (reply.body or b"").replace(b"\\u002d", b"-")
+
+    def hidden(reply: PassAnswerHead) -> None:
+        assert "x-request-id" in reply.remove_headers
+
+    echoing = answer_head(200, "application/json", "via_upstream", ("x-request-id", "for sk-provider-secret"))
+    said = piece(completion("you sent SECRET").data.replace(b"SECRET", secret.encode()), end=True)
+    play(head(), *governed(), to(echoing), replies(PassAnswerHead, hidden), to(said), ends(PassBody, clean), emits(outcome="served"))
+
+    event = piece(delta("you sent SECRET. ", "stop").replace("SECRET", secret) + "data: [DONE]\n\n", end=True)
+    stream = governed(body=chat(stream=True))
+    play(head(), *stream, to(answer_head(kind=STREAM)), replies(PassAnswerHead), to(event), ends(PassBody, clean), emits(outcome="served"))

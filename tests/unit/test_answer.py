@@ -83,19 +83,19 @@ def test_a_clean_answer_keeps_its_bytes() -> None:
 
 
 def test_what_is_found_is_taken_out_wherever_it_stands() -> None:
-    """Content, tool arguments and members nobody knows; each place is counted."""
+    """Content, tool arguments, ids and members nobody knows; each place is counted."""
     raw = (
         b'{"id":"4111111111111111","choices":[{"message":{"content":"a\\u00e9 jane@example.com","tool_calls":'
         b'[{"function":{"arguments":"{\\"to\\":\\"bob@example.com\\"}"}}]}}],"x":["4111 1111 1111 1111"]}'
     )
     read = buffered(ROUTE, raw, REDACT, 64)
     assert read.body == (
-        b'{"id":"4111111111111111","choices":[{"message":{"content":"a\\u00e9 [EMAIL_ADDRESS]","tool_calls":'
+        b'{"id":"[CREDIT_CARD]","choices":[{"message":{"content":"a\\u00e9 [EMAIL_ADDRESS]","tool_calls":'
         b'[{"function":{"arguments":"{\\"to\\":\\"[EMAIL_ADDRESS]\\"}"}}]}}],"x":["[CREDIT_CARD]"]}'
     )
-    assert read.findings == {"EMAIL_ADDRESS": 2, "CREDIT_CARD": 1}
+    assert read.findings == {"EMAIL_ADDRESS": 2, "CREDIT_CARD": 2}
     assert read.actions == {"EMAIL_ADDRESS": "redact", "CREDIT_CARD": "redact"}
-    assert read.redacted == 3
+    assert read.redacted == 4
     assert read.text_bytes_out == len("aé [EMAIL_ADDRESS]".encode()) + len('{"to":"[EMAIL_ADDRESS]"}')
 
 
@@ -447,7 +447,7 @@ def test_text_is_counted_as_it_leaves() -> None:
     answer = StreamedAnswer(ROUTE, REDACT)
     answer.feed(chunk({"tool_calls": [{"index": n, "function": {"name": name, "arguments": ""}} for n, name in enumerate(("se", "nd"))]}))
     answer.feed(text("ü jane@example.com"))
-    assert answer.text_bytes_out == len("send")
+    assert answer.text_bytes_out == 0
     answer.finish()
     assert answer.text_bytes_out == len("send") + len("ü [EMAIL_ADDRESS]".encode())
 

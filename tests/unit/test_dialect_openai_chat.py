@@ -86,6 +86,7 @@ def test_the_higher_of_two_ceilings_counts() -> None:
 def test_parts_that_are_no_text_are_counted() -> None:
     """Images, sound, files and kinds yet unknown can't be scanned; text and refusals can."""
     parts = [{"type": kind} for kind in ("text", "refusal", "image_url", "input_audio", "file", "hologram")]
+    assert call(messages=[{"content": [{"type": "text", "text": "x", "image_url": {"url": "https://example.com/a.png"}}]}]).unscanned == 1
     assert call(messages=[{"content": parts}, {"content": None}, {"content": []}, {"content": [{"type": "file"}]}]).unscanned == 5
 
 
@@ -119,9 +120,9 @@ def test_a_body_that_is_no_object_is_refused(raw: bytes) -> None:
 
 
 def test_every_text_of_a_prompt_is_found() -> None:
-    """Names, tool arguments and results, schemas, metadata, ids the app invents: all but kinds, roles and call ids."""
+    """Names, tool arguments and results, schemas, metadata, kinds, roles and ids: all but the model's declared name."""
     body = {
-        "model": "structural",
+        "model": "declared",
         "messages": [
             {"role": "structural", "content": "t1", "name": "t2"},
             {"role": "structural", "content": [{"type": "structural", "text": "t3"}, {"type": "structural", "image_url": {"url": "t4"}}]},
@@ -135,8 +136,10 @@ def test_every_text_of_a_prompt_is_found() -> None:
         "prediction": {"content": "t15"},
         "next_years_member": {"model": "t16"},
     }
-    leaves = read(orjson.dumps(body), max_depth=64).leaves(openai_chat.prompt_structural)
-    assert [leaf.text for leaf in leaves] == [f"t{number}" for number in range(1, 17)]
+    document = read(orjson.dumps(body), max_depth=64)
+    found = document.leaves(openai_chat.prompt_structural)
+    assert found == [leaf for leaf in document.leaves() if leaf.path != ("model",)]
+    assert {leaf.text for leaf in found} == {"structural"} | {f"t{number}" for number in range(1, 17)}
 
 
 # ── the answer ─────────────────────────────────────────────────────────────────
@@ -250,7 +253,8 @@ def test_each_piece_of_text_belongs_to_its_channel() -> None:
     assert {leaf.text: openai_chat.channel(document.tree, leaf.path) for leaf in leaves} == {
         "c": (3, "delta", "content"),
         "r": (3, "delta", "refusal"),
-        "n": None,
+        "structural": None,
+        "n": (3, "delta", "tool_calls", 5, "function", "name"),
         "a": (3, "delta", "tool_calls", 5, "function", "arguments"),
         "b": (3, "delta", "tool_calls", 1, "function", "arguments"),
         "x": (3, "delta", "next_years_text", 0),

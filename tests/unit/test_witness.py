@@ -248,8 +248,8 @@ def test_who_went_away_is_told_by_the_line(fields: dict[str, Any], outcome: str,
     assert row["envoy_details"] == fields.get("details", "via_upstream")
 
 
-def test_a_gone_row_is_written_as_it_is_where_no_line_comes() -> None:
-    """Envoy may have died; the row does not wait for ever, and survives a restart while it waits."""
+def test_a_gone_row_of_which_no_line_comes_crashed_with_envoy() -> None:
+    """Envoy writes a line for each exchange, so it died; the row does not wait for ever, and survives a restart while it waits."""
     story = Story()
     story.row(_row(outcome="aborted", termination="gone"), NOON)
     assert _decide(story, NOON + GONE_GRACE - 1) == []
@@ -257,7 +257,8 @@ def test_a_gone_row_is_written_as_it_is_where_no_line_comes() -> None:
     story = Story.from_json(json.loads(json.dumps(story.to_json())))
 
     (row,) = _decide(story, NOON + GONE_GRACE)
-    assert (row["outcome"], row["termination"]) == ("aborted", "gone")
+    assert (row["outcome"], row["termination"], row["error_code"]) == ("crashed", "gate_died", "gate_unavailable")
+    assert row["key_id"] == "k"
 
 
 def test_lines_that_wait_survive_a_restart_and_are_counted_once() -> None:

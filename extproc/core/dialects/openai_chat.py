@@ -18,54 +18,21 @@ name: Final = "openai"
 credential_header: Final = ("authorization", "Bearer ")
 done: Final = b"[DONE]"
 
-prompt_structural: Final = structure(
-    "model",
-    "messages.role",
-    "messages.content.type",
-    "messages.content.image_url.detail",
-    "messages.content.input_audio.format",
-    "messages.audio.id",
-    "messages.tool_calls.id",
-    "messages.tool_calls.type",
-    "messages.tool_call_id",
-    "tools.type",
-    "tool_choice.type",
-    "response_format.type",
-    "reasoning_effort",
-    "service_tier",
-    "modalities",
-    "verbosity",
-)
-"""Kinds, roles and ids. Everything else is text: what is added to the API next year is scanned."""
+prompt_structural: Final = structure("model")
+"""The declared name, which the gate itself writes anew. Everything else is text, roles and ids too: a provider reads
+them all, and what is added to the API next year is scanned."""
 
-_CHOICE: Final = (
-    "role",
-    "tool_calls.id",
-    "tool_calls.type",
-    "audio.id",
-    "annotations.type",
-    "reasoning_details.type",
-    "reasoning_details.format",
-    "reasoning_details.id",
-)
 _TOKENS: Final = ("content.token", "content.top_logprobs.token", "refusal.token", "refusal.top_logprobs.token")
 
-answer_structural: Final = structure(
-    "id",
-    "object",
-    "model",
-    "system_fingerprint",
-    "service_tier",
-    "choices.finish_reason",
-    *(f"choices.{side}.{member}" for side in ("message", "delta") for member in _CHOICE),
-    *(f"choices.logprobs.{member}" for member in _TOKENS),
-)
-"""As prompt_structural. The tokens in `logprobs` repeat the text in splinters: see `echo`."""
+answer_structural: Final = structure(*(f"choices.logprobs.{member}" for member in _TOKENS))
+"""The tokens in `logprobs` repeat the text in splinters: see `echo`."""
 
 _MAX_NAME: Final = 256
 _MAX_COUNT: Final = (1 << 53) - 1
 _SCANNED_PARTS: Final = frozenset({"text", "refusal"})
-_WHOLE: Final = frozenset({"name", "type", "id", "role"})
+_TEXT_MEMBERS: Final = frozenset({"type", "text", "refusal", "cache_control"})
+_WHOLE: Final = frozenset({"type", "id", "role"})
+_ABOUT: Final = _WHOLE | {"finish_reason"}
 _TYPES: Final = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _SERVER_ERRORS: Final = 500
 
@@ -130,7 +97,7 @@ def _unscanned(message: Any) -> int:
         return 0
     if type(content) is not list or not all(type(part) is dict and type(part.get("type")) is str for part in content):
         raise Malformed("messages holds a content that is neither a string nor an array of parts with a type")
-    return sum(part["type"] not in _SCANNED_PARTS for part in content)
+    return sum(part["type"] not in _SCANNED_PARTS or not part.keys() <= _TEXT_MEMBERS for part in content)
 
 
 # ── the answer ─────────────────────────────────────────────────────────────────
@@ -178,7 +145,7 @@ def facts(tree: Any) -> Facts:
 
 
 def channel(tree: Any, path: Path) -> Channel | None:
-    """Every string in a choice's `delta` goes on with the one before it, as the SDKs join them, save names and ids.
+    """Every string in a choice's `delta` goes on with the one before it, as the SDKs join them, save kinds, roles and ids.
 
     Items of an array are told apart by their `index` where they have one, as tool calls do.
     """
@@ -201,8 +168,8 @@ def echo(tree: Any, path: Path) -> Path | None:
 
 
 def generated(path: Path) -> bool:
-    """Everything in a choice is written by the model."""
-    return path[:1] == ("choices",)
+    """Everything in a choice is written by the model, save what is said about it."""
+    return path[:1] == ("choices",) and path[-1] not in _ABOUT
 
 
 def _number(item: Any, position: int) -> int:

@@ -27,6 +27,7 @@ _DOMAIN_MAX: Final = 255
 _SIGNS: Final = rf"[\d_.%+'{MARKS}\-]"
 _LOCAL_BACKWARDS: Final = re.compile(rf"{_SIGNS}*+(?:(?:[{SPACED}]|{_SIGNS})++|(?:[{UNSPACED}]|{_SIGNS})++)?")
 _WORD: Final = re.compile(r"\w")
+_ESCAPE: Final = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|[bfnrt])")
 
 _SPACED_LETTER: Final = rf"(?:[{SPACED}\d_]|[{MARKS}])"
 _LABEL: Final = (
@@ -76,6 +77,9 @@ def _local_start(text: str, at: int) -> int:
     """Where the local part of an '@' at `at` begins; `at` itself when there is none."""
     run = _LOCAL_BACKWARDS.match(text[max(0, at - _LOCAL_MAX) : at][::-1])
     begin = at - run.end() if run else at
+    escape = _ESCAPE.match(text, begin - 1) if begin and text[begin - 1] == "\\" else None
+    if escape:  # text inside of JSON text, as a tool's arguments are: to cut an escape in two would break it
+        begin = min(at, escape.end())
     word = _WORD.search(text, begin, at)  # quotes, dots and dashes in front belong to the sentence
     return word.start() if word else at
 
