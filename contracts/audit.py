@@ -18,7 +18,7 @@ answer was withheld. failed: the provider did. aborted: the app went away. crash
 TERMINATIONS: Final[Mapping[str, str]] = {
     "complete": "the app got the provider's whole answer",
     "refused": "the gate answered instead of the provider: error_code says why",
-    "gone": "the exchange broke off and extproc can't tell who left; ingest settles it by Envoy's log line",
+    "gone": "interim, in no stored row: extproc can't tell who left; ingest settles it by Envoy's log line, or as gate_died if none comes",
     "client_gone": "the app closed its connection before the end",
     "upstream_unreachable": "no connection to the provider could be made",
     "upstream_reset": "the provider broke off before the end of its answer",

@@ -19,6 +19,11 @@ class Ending:
     termination: str
     error_code: str = ""
 
+    @property
+    def columns(self) -> dict[str, str]:
+        """As they stand in a row."""
+        return {"outcome": self.outcome, "termination": self.termination, "error_code": self.error_code}
+
 
 @dataclass(frozen=True, slots=True)
 class Sign:
@@ -36,6 +41,9 @@ class Sign:
 
 CRASHED: Final = Ending("crashed", "crashed", "gate_unavailable")
 """An intent whose writer died: no log line is needed to know."""
+
+ENVOY_DIED: Final = Ending("crashed", "gate_died", "gate_unavailable")
+"""An exchange that broke off under extproc and of which Envoy, which writes a line for each, wrote none."""
 
 _GATE: Final = Ending("refused", "gate_died", "gate_unavailable")
 _INVALID: Final = Ending("refused", "refused", "invalid_request")

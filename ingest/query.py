@@ -16,7 +16,8 @@ import orjson
 from contracts.errors import PortcullisError
 from ingest.clickhouse import DATABASE, TABLE, Engine, EngineDownError, QueryError
 from ingest.columns import Row
-from ingest.sql_guard import ForbiddenSqlError, check
+from ingest.sql_guard import check
+from ingest.sql_shapes import ForbiddenSqlError
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ LIMITS: Final[dict[str, Any]] = {
 }
 
 _TIMEOUTS: Final = frozenset({159, 160, 209})
+_UNREADABLE: Final = "The database's answer can't be read as one JSON document. Ask for fewer columns, or wrap them, as in hex(…)."
 
 
 class QueryRefusedError(PortcullisError):
@@ -127,5 +129,14 @@ def _loads(raw: bytes) -> dict[str, Any]:
     try:
         read = orjson.loads(raw)
     except ValueError:  # whole numbers beyond 64 bits
-        read = json.loads(raw)
-    return dict(read)
+        read = _loads_slowly(raw)
+    if not isinstance(read, dict):
+        raise QueryRefusedError(_UNREADABLE, 400)
+    return read
+
+
+def _loads_slowly(raw: bytes) -> Any:
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise QueryRefusedError(_UNREADABLE, 400) from error

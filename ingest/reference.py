@@ -38,7 +38,7 @@ a line without a row is decided once the spool is read to {GRACE // SECOND} s af
 where the exchange has an intent on record, and none where extproc is dead or has stopped. An intent whose extproc died
 is a row with outcome `crashed`, at the latest {ORPHAN_GRACE // SECOND} s later. A row that comes after that is counted
 as late and dropped. A row of extproc with termination `gone` waits up to {GONE_GRACE // SECOND} s for Envoy's line,
-which says who went away.
+which says who went away; where none comes, Envoy died with the exchange: outcome `crashed`, termination `gate_died`.
 
 ## How Envoy's line is read
 

@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import json
 import logging
 import os
 import signal
@@ -202,7 +203,11 @@ def _on_loop(loop: asyncio.AbstractEventLoop, what: Any, *arguments: Any) -> Non
 
 
 def _json(answer: dict[str, Any], status: int = 200) -> web.Response:
-    return web.Response(body=orjson.dumps(answer, default=str), status=status, content_type="application/json")
+    try:
+        body = orjson.dumps(answer, default=str)
+    except TypeError:  # someone's whole numbers beyond 64 bits, or halves of surrogate pairs
+        body = json.dumps(answer, default=str).encode()
+    return web.Response(body=body, status=status, content_type="application/json")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ The first witness is extproc (intents and rows in the spool), the second is Envo
 
 1. A row and a line of the same exchange are one exchange; the row is written, the line adds nothing. They are the same
    if the line's `id` is the row's; a line without an id (extproc never answered) is matched by Envoy's own id.
-2. A row with termination `gone` waits for its line, up to `GONE_GRACE`: only Envoy knows who went away.
+2. A row with termination `gone` waits for its line, up to `GONE_GRACE`: only Envoy knows who went away. Where no line
+   comes it was Envoy itself: the exchange crashed.
 3. A line without a row is decided once the spool is read to a point later than the line's end plus a grace: 2 s; 60 s
    where the exchange has an open intent, so is under way; none where the writer is dead or has stopped.
 4. An open intent whose writer died is a crashed exchange: at once if Envoy's line is there, else after `ORPHAN_GRACE`.
@@ -24,7 +25,7 @@ from typing import Any, Final
 
 from ingest.access_line import Line
 from ingest.columns import Row
-from ingest.endings import CRASHED, Ending, ending, with_credential
+from ingest.endings import CRASHED, ENVOY_DIED, Ending, ending, with_credential
 
 SECOND: Final = 1_000_000_000
 GRACE: Final = 2 * SECOND
@@ -308,8 +309,7 @@ class Story:
     def _witnessed(self, base: Mapping[str, Any], known: Row, end: Ending) -> Row:
         """A row of the second witness: the intent's columns, then the line's, but the intent's own time."""
         merged = {**base, **known, "time": base.get("time") or known["time"]}
-        judged = {"outcome": end.outcome, "termination": end.termination, "error_code": end.error_code}
-        return {**merged, **judged, "plane": base.get("plane") or self._plane, "witness": "envoy", "count": 1}
+        return {**merged, **end.columns, "plane": base.get("plane") or self._plane, "witness": "envoy", "count": 1}
 
     # ── rows that wait for lines ───────────────────────────────────────────────
 
@@ -337,7 +337,7 @@ class Story:
 
     def _let_gone_go(self, now: int) -> None:
         for name in [name for name, gone in self._gone.items() if now >= gone.since + GONE_GRACE]:
-            self.rows.append(self._gone.pop(name).row)
+            self.rows.append({**self._gone.pop(name).row, **ENVOY_DIED.columns})
 
 
 def _settled(row: Row, line: Line | None, *, had_intent: bool) -> Row:
@@ -348,4 +348,4 @@ def _settled(row: Row, line: Line | None, *, had_intent: bool) -> Row:
     end = with_credential(end) if had_intent else end
     told = {"envoy_flags": line.flags, "envoy_details": line.details[:200], "status": line.status}
     more = {name: row.get(name) or line.known.get(name, 0) for name in ("request_bytes", "response_bytes")}
-    return {**row, **told, **more, "outcome": end.outcome, "termination": end.termination, "error_code": end.error_code}
+    return {**row, **told, **more, **end.columns}

@@ -18,6 +18,8 @@ from ingest.clickhouse import Engine, EngineRefusedError, open_engine
 from ingest.columns import by_column
 from ingest.migrate import FOLDER, migrate, number_of
 from ingest.query import LIMITS, Queries, QueryRefusedError
+from ingest.sql_guard import check
+from ingest.sql_shapes import ForbiddenSqlError
 
 
 def _row(**fields: Any) -> dict[str, Any]:
@@ -135,6 +137,12 @@ def test_a_question_is_answered_with_names_types_and_rows(queries: Queries) -> N
         "DESCRIBE audit.requests",
         "EXPLAIN SELECT 1",
         "EXISTS audit.requests",
+        "EXISTS TABLE requests",
+        "DESC TABLE `audit`.`requests`",
+        "SHOW COLUMNS FROM requests FROM audit LIKE 'te%'",
+        "SHOW CREATE TABLE audit.requests",
+        "SHOW TABLES LIKE 'req%' LIMIT 1",
+        "WITH 1 AS url, 2 AS remote SELECT url, remote AS input, filesystemAvailable() > 0, '/' AS \"tokens/s\", EXISTS (SELECT 1)",
         "FROM numbers(2) SELECT number",
     ):
         assert queries.ask(sql).rows
@@ -187,6 +195,24 @@ def test_rows_are_cut_at_the_limit_and_said_to_be(queries: Queries) -> None:
         "SELECT * FROM executable('id', TSV, 'a String')",
         "SELECT * FROM python('x')",
         "SELECT aiGenerate('x')",
+        "DESCRIBE TABLE url('file:///etc/hosts', 'TSVWithNames')",
+        "DESCRIBE url('http://127.0.0.1:1/x', 'TSVWithNames')",
+        "(DESCRIBE url('file:///etc/hosts', 'TSVWithNames'))",
+        "DESC s3('http://127.0.0.1:1/bucket/x.csv', 'CSV')",
+        "DESCRIBE remote('127.0.0.1:1', system.one)",
+        "DESCRIBE mysql('127.0.0.1:1', 'd', 't', 'u', 'p')",
+        "DESCRIBE (SELECT 1)",
+        "DESCRIBE '/etc/hosts'",
+        "DESCRIBE default.hosts",
+        "EXISTS TABLE default.`/etc/hosts`",
+        "EXISTS TABLE audit.`/etc/hosts`",
+        "EXISTS DATABASE default",
+        "EXISTS audit.default.`hosts`",
+        "SHOW CREATE TABLE default.`/etc/hosts`",
+        "SHOW TABLES FROM default",
+        "SHOW TABLES IN `system`",
+        "SHOW COLUMNS FROM requests FROM system",
+        "SHOW COLUMNS FROM url('file:///etc/hosts', 'TSVWithNames')",
         "SELECT * FROM '/etc/hostname'",
         "SELECT 'unclosed",
         "SELECT /* unclosed",
@@ -203,6 +229,77 @@ def test_what_is_not_one_reading_statement_is_refused(queries: Queries, sql: str
     assert refused.value.status == 400
     assert refused.value.message
     assert not Path("/tmp/portcullis-outfile").exists()  # noqa: S108 - must not be there
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "file",
+        "url",
+        "URL",
+        "`url`",
+        "s3",
+        "s3Cluster",
+        "remote",
+        "remoteSecure",
+        "cluster",
+        "clusterAllReplicas",
+        "mysql",
+        "postgresql",
+        "mongodb",
+        "redis",
+        "hdfs",
+        "azureBlobStorage",
+        "gcs",
+        "iceberg",
+        "icebergS3",
+        "icebergLocal",
+        "deltaLake",
+        "deltaLakeLocal",
+        "hudi",
+        "jdbc",
+        "odbc",
+        "executable",
+        "input",
+        "fileCluster",
+        "urlCluster",
+        "sqlite",
+        "ytsaurus",
+        "arrowFlight",
+        "paimonLocal",
+        "filesystem",
+        "oss",
+        "cosn",
+        "bigquery",
+        "arrowstream",
+    ],
+)
+def test_table_functions_that_reach_out_are_refused_by_their_names(name: str) -> None:
+    """Before the engine sees them, wherever they stand and whatever stands between the name and its parenthesis."""
+    for before in ("SELECT * FROM ", "SELECT 1 FROM loop(", "EXPLAIN TABLE OVERRIDE "):
+        with pytest.raises(ForbiddenSqlError, match="reaches beyond"):
+            check(f"{before}{name} /* x */\n('x')")
+
+
+@pytest.mark.parametrize("raw", [b'{"meta": []}\n{"meta": []}', b"a\tb\n", b"[1]", b'{"data": [["\xff"]]}', b'{"data": ' + b"[" * 100_000])
+def test_an_answer_that_is_not_one_json_document_is_the_questions_fault(raw: bytes) -> None:
+    """400 and a sentence: the database is there, so `try again` would be wrong."""
+
+    class Odd(Engine):
+        def json(self, sql: str, settings: dict[str, Any]) -> bytes:
+            """The engine's answer is what is tested here."""
+            del sql, settings
+            return raw
+
+        def use(self, database: str) -> None:
+            """Nothing to use."""
+
+    odd = Queries(lambda: Odd(None), in_session=False)  # type: ignore[arg-type] # no client is asked
+    with pytest.raises(QueryRefusedError, match="JSON") as refused:
+        odd.ask("SELECT name, value FROM system.server_settings")
+
+    assert refused.value.status == 400
+    odd.pool.shutdown()
 
 
 def test_words_that_are_forbidden_as_names_are_fine_as_texts(queries: Queries) -> None:

@@ -36,6 +36,7 @@ from envoy_rig import (
     set_header,
 )
 
+from controlplane.envoy_routes import OF_ENVOY
 from extproc.edge.proto.ext_proc_pb2 import ProcessingRequest, ProcessingResponse
 
 
@@ -96,6 +97,25 @@ def test_nothing_of_the_inside_reaches_the_provider(gate: Gate, server: Provider
 
     leaked = [name for name in server.received[0].headers if name.startswith(("x-envoy", "x-forwarded", "x-request", "x-portcullis"))]
     assert leaked == []
+
+
+def test_nothing_of_a_providers_own_envoy_reaches_the_app(gate: Gate, server: Provider) -> None:
+    """No x-envoy-* of its answer, which no ext_proc answer could take off."""
+
+    def answering(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        for name in OF_ENVOY:
+            request.send_header(name, "true")
+        request.send_header("content-length", "2")
+        request.end_headers()
+        request.wfile.write(b"{}")
+
+    server.answering = answering
+
+    reply = gate.ask()
+
+    assert (reply.status, reply.body) == (200, b"{}")
+    assert [name for name in reply.headers if name.startswith("x-envoy")] == []
 
 
 @pytest.mark.parametrize("kind", ["response_headers", "response_body"])
