@@ -27,16 +27,19 @@ def scan(text: str, *, before: str = "") -> list[Finding]:
     reported, and of what reaches from it into `text` only the part in `text` is.
     """
     if not before:
-        return settle(candidates(text))
+        found = candidates(text)
+        return settle(found) if found else found
     context = before[-REACH:]
     shift = len(context)
-    found = settle(candidates(context + text), shift)
-    return [replace(finding, start=finding.start - shift, end=finding.end - shift) for finding in found]
+    inside = settle(candidates(context + text), shift)
+    return [replace(finding, start=finding.start - shift, end=finding.end - shift) for finding in inside]
 
 
 def candidates(text: str) -> list[Finding]:
     """What each detector sees, sorted by start; these may overlap."""
-    found = [finding for detector in DETECTORS for finding in detector.find(text)]
+    found: list[Finding] = []
+    for detector in DETECTORS:
+        found += detector.find(text)
     if len(found) > 1:
         found.sort(key=lambda finding: (finding.start, finding.end))
     return found
