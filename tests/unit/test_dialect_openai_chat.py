@@ -241,6 +241,7 @@ EVENT: dict[str, Any] = {
             "finish_reason": "structural",
         },
         {"delta": {"content": "d"}},
+        {"index": 4, "text": "y", "message": {"content": "z"}},
     ],
     "obfuscation": "o",
 }
@@ -260,9 +261,11 @@ def test_each_piece_of_text_belongs_to_its_channel() -> None:
         "x": (3, "delta", "next_years_text", 0),
         "l": None,
         "d": (1, "delta", "content"),
+        "y": (4, "text"),
+        "z": (4, "message", "content"),
         "o": None,
     }
-    assert [leaf.text for leaf in leaves if openai_chat.generated(leaf.path)] == ["c", "r", "n", "a", "b", "x", "l", "d"]
+    assert [leaf.text for leaf in leaves if openai_chat.generated(leaf.path)] == ["c", "r", "n", "a", "b", "x", "l", "d", "y", "z"]
 
 
 def test_logprobs_repeat_a_choices_text() -> None:

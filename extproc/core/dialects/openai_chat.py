@@ -32,6 +32,7 @@ _MAX_COUNT: Final = (1 << 53) - 1
 _SCANNED_PARTS: Final = frozenset({"text", "refusal"})
 _TEXT_MEMBERS: Final = frozenset({"type", "text", "refusal", "cache_control"})
 _WHOLE: Final = frozenset({"type", "id", "role"})
+_BESIDE: Final = frozenset({"logprobs", "finish_reason"})
 _ABOUT: Final = _WHOLE | {"finish_reason"}
 _TYPES: Final = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _SERVER_ERRORS: Final = 500
@@ -145,11 +146,11 @@ def facts(tree: Any) -> Facts:
 
 
 def channel(tree: Any, path: Path) -> Channel | None:
-    """Every string in a choice's `delta` goes on with the one before it, as the SDKs join them, save kinds, roles and ids.
+    """Every string of a choice goes on with the one before it, as the SDKs join them, save kinds, roles and ids.
 
     Items of an array are told apart by their `index` where they have one, as tool calls do.
     """
-    if len(path) < 4 or path[0] != "choices" or path[2] != "delta" or path[-1] in _WHOLE:  # noqa: PLR2004 - choices, 0, delta, name
+    if len(path) < 3 or path[0] != "choices" or path[2] in _BESIDE or path[-1] in _WHOLE:  # noqa: PLR2004 - choices, 0, name
         return None
     node = tree["choices"]
     found: list[str | int] = []
