@@ -105,7 +105,7 @@ async def exchange(world: World, head: RequestHead) -> None:
         await Emit(trail.closed(await Clock()))
 
 
-BROKE: Final = "The gate could not handle this request. It was not sent on. Tell whoever runs the gate, with this request id."
+BROKE: Final = "The gate could not handle this exchange. Tell whoever runs the gate, with this request id."
 
 
 # ── the stages, in order ──────────────────────────────────────────────────────
