@@ -76,6 +76,5 @@ Event = RequestBody | ResponseHead | ResponseBody | ResponseTrailers
 class Gone(Exception):  # noqa: N818 - an event of the conversation, not an error of ours
     """The stream ended before the last expected message: app or provider went away, or we drain."""
 
-    def __init__(self, at: int) -> None:
+    def __init__(self) -> None:
         super().__init__("the exchange's stream ended early")
-        self.at = at

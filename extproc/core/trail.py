@@ -15,6 +15,7 @@ from contracts.policy import Verdict
 from contracts.snapshot import KeyRecord, ModelRecord, Snapshot
 from contracts.usage import Usage, usd
 from extproc.core import headers
+from extproc.core.answer import estimated_tokens
 from extproc.core.dialects import Call, Route
 from extproc.core.effects import Next, Reply
 from extproc.core.events import Event, RequestHead, ResponseHead
@@ -119,7 +120,7 @@ class Trail:
         """Tokens and their cost: as the provider counts, else an estimate of what flowed, marked as one."""
         row = self.row
         row.usage_source = "provider" if usage else "estimated"
-        known = usage or Usage(input=_tokens(row.request_bytes), output=_tokens(text_bytes))
+        known = usage or Usage(input=estimated_tokens(row.request_bytes), output=estimated_tokens(text_bytes))
         row.input_tokens, row.output_tokens = known.input, known.output
         row.cache_read_tokens, row.cache_write_tokens, row.reasoning_tokens = known.cache_read, known.cache_write, known.reasoning
         if model.price:
@@ -151,8 +152,3 @@ class Trail:
         self.row.gate_us = (now - self.began - self.idle) // 1000
         self.row.total_us = (now - self.began) // 1000
         return self.row
-
-
-def _tokens(size: int) -> int:
-    """Tokens in so many bytes of text, at the four bytes a token that vendors give as a rule of thumb for English."""
-    return -(-size // 4)

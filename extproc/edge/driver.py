@@ -117,7 +117,7 @@ class Conversation:
 
     def gone(self) -> None:
         """Tell the exchange that nobody listens any more, and let it finish."""
-        state = self._run(None, Gone(time.monotonic_ns()))
+        state = self._run(None, Gone())
         if state is not None:
             task = asyncio.ensure_future(self._finish(state))
             self.gate.finishing.add(task)

@@ -163,7 +163,7 @@ def to(event: Event) -> To:
 
 def leaves() -> To:
     """The stream ends early."""
-    return To(Gone(next(ticks)))
+    return To(Gone())
 
 
 def asks(kind: type, answer: Any = None, check: Callable[[Any], object] = lambda _effect: None) -> Asks:
