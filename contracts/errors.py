@@ -4,6 +4,7 @@
     ├── Refused                      an answer to the app; never the caller's own text in it
     │   ├── InvalidRequest           400 invalid_request
     │   ├── GuardrailBlocked         400 guardrail_blocked
+    │   ├── UnsupportedFeature       400 unsupported_feature
     │   ├── InvalidApiKey            401 invalid_api_key
     │   ├── NotAllowed               403 not_allowed
     │   ├── UnknownRoute             404 unknown_route
@@ -53,6 +54,12 @@ class GuardrailBlocked(Refused):
     """A detector whose action is block found something."""
 
     code, status, should_retry = "guardrail_blocked", 400, False
+
+
+class UnsupportedFeature(Refused):
+    """A field that keeps state at the provider or reaches out, and that no rule allows."""
+
+    code, status, should_retry = "unsupported_feature", 400, False
 
 
 class InvalidApiKey(Refused):

@@ -49,6 +49,7 @@ class PolicyInput:
     profile_answer: Mapping[str, str]
     profile_unscanned: str
     zero_data_retention: bool
+    features: tuple[str, ...] = ()
 
     def document(self) -> dict[str, object]:
         """The JSON object that rules read as `input`."""
@@ -61,6 +62,7 @@ class PolicyInput:
                 "stream": self.stream,
                 "bytes": self.request_bytes,
                 "max_tokens": self.max_tokens,
+                "features": list(self.features),
             },
             "target": {"provider": self.provider, "model": self.upstream_model},
             "source": {"address": _canonical(self.source_address)},

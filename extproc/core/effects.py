@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -73,10 +73,11 @@ class PassTrailers:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """An immediate answer in the caller's dialect. Once the answer's head has left, Envoy can only cut the stream.
+class OwnAnswer:
+    """The gate's own answer in the provider's stead, in the caller's dialect. Once an answer's head has left, Envoy can only cut.
 
     `code` goes to Envoy's access log too: the second witness reads it where this exchange's row can't be written.
+    It is a refusal's code, or `served`.
     """
 
     status: int
@@ -90,7 +91,7 @@ class Cut:
     """End the exchange with an error after the answer's head has left: Envoy resets the app's and the provider's side."""
 
 
-Reply = PassHead | OpenRoute | PassAnswerHead | PassBody | PassTrailers | Refusal | Cut
+Reply = PassHead | OpenRoute | PassAnswerHead | PassBody | PassTrailers | OwnAnswer | Cut
 
 
 # ── effects ────────────────────────────────────────────────────────────────────
@@ -122,6 +123,28 @@ class OpenCredential(Effect[Secret]):
     """Unseal a credential of the snapshot the exchange began with. Raises GateUnavailable where it can't be."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold(Effect[None]):
+    """Count `size` bytes as held for this exchange until it is over, in place of what it held before.
+
+    Raises GateUnavailable where all exchanges together would hold more than `limits.inflight_bytes`.
+    """
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compute(Effect[T]):
+    """Pure work over `size` bytes: `work(*arguments)`. Small work is done at once, large work away from the event loop.
+
+    Work, arguments and result must be picklable. What the work raises is raised here; a worker that dies is GateUnavailable.
+    """
+
+    size: int
+    work: Callable[..., T]
+    arguments: tuple[Any, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,11 @@ from contracts.errors import (
 )
 from extproc.core import dialects, headers
 from extproc.core.dialects import Route
-from extproc.core.effects import Refusal
+from extproc.core.effects import OwnAnswer
 from extproc.core.events import Headers, ResponseHead
 
 
-def reply(route: Route | None, why: Refused, row: AuditRow) -> Refusal:
+def reply(route: Route | None, why: Refused, row: AuditRow) -> OwnAnswer:
     """The immediate answer for a refusal. Where no route was declared, the shape is OpenAI's, as the paths are."""
     dialect = route.dialect if route else dialects.DEFAULT
     extra: list[tuple[str, str]] = [("content-type", "application/json")]
@@ -30,7 +30,7 @@ def reply(route: Route | None, why: Refused, row: AuditRow) -> Refusal:
         extra.append(("retry-after", str(why.retry_after_s)))
     if why.should_retry is not None:
         extra.append(("x-should-retry", "true" if why.should_retry else "false"))
-    return Refusal(why.status, (*told(row), *extra), dialect.refusal(why, row.id), why.code)
+    return OwnAnswer(why.status, (*told(row), *extra), dialect.refusal(why, row.id), why.code)
 
 
 def told(row: AuditRow) -> Headers:

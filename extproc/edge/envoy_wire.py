@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from custody.reveal import REVEAL
-from extproc.core.effects import OpenRoute, PassAnswerHead, PassBody, PassHead, PassTrailers, Refusal, Reply
+from extproc.core.effects import OpenRoute, PassAnswerHead, PassBody, PassHead, PassTrailers, OwnAnswer, Reply
 from extproc.core.events import Event, Headers, RequestBody, RequestHead, ResponseBody, ResponseHead, ResponseTrailers
 from extproc.edge.proto import ext_proc_pb2 as pb
 
@@ -93,7 +93,7 @@ def reply(answer: Reply, exchange_id: str) -> bytes:
         return _pass_answer_head(answer)
     if isinstance(answer, OpenRoute):
         return _open_route(answer) + opened(answer.provider, answer.route).replace(BLANK, exchange_id.encode())
-    if isinstance(answer, Refusal):
+    if isinstance(answer, OwnAnswer):
         return _refusal(answer) + named(exchange_id)
     if isinstance(answer, PassTrailers):
         return PASS_TRAILERS
@@ -203,7 +203,7 @@ def _open_route(answer: OpenRoute) -> bytes:
     return _field(3, _field(1, _field(2, new) + change))
 
 
-def _refusal(answer: Refusal) -> bytes:
+def _refusal(answer: OwnAnswer) -> bytes:
     details = f"portcullis_{answer.code}"
     immediate = pb.ImmediateResponse(status=pb.HttpStatus(code=answer.status), body=answer.body, details=details)
     for name, value in answer.headers:

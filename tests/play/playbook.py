@@ -28,7 +28,7 @@ from contracts.usage import Price
 from custody import virtual_key
 from custody.reveal import REVEAL
 from custody.secret import Secret
-from extproc.core.effects import Answer, AskPolicy, Clock, Complain, Emit, Next, OpenCredential, Record, Refusal, Reply
+from extproc.core.effects import Answer, AskPolicy, Clock, Complain, Emit, Next, OpenCredential, Record, OwnAnswer, Reply
 from extproc.core.events import Event, Gone, RequestBody, RequestHead, ResponseBody, ResponseHead, ResponseTrailers
 from extproc.core.exchange import World, exchange
 
@@ -184,13 +184,13 @@ def ends(kind: type, check: Callable[[Any], object] = lambda _reply: None) -> En
 def refuses(status: int, code: str) -> Ends:
     """The last reply is a refusal in OpenAI's shape with this status and code."""
 
-    def check(reply: Refusal) -> None:
+    def check(reply: OwnAnswer) -> None:
         error = json.loads(reply.body)["error"]
         assert (reply.status, error["code"]) == (status, code)
         assert error["request_id"] == ID
         assert dict(reply.headers)["x-portcullis-request-id"] == ID
 
-    return Ends(Refusal, check)
+    return Ends(OwnAnswer, check)
 
 
 def emits(**columns: Any) -> Row:

@@ -43,7 +43,7 @@ from extproc.core.effects import (
     PassHead,
     PassTrailers,
     Record,
-    Refusal,
+    OwnAnswer,
 )
 from extproc.core.events import RequestBody, RequestHead
 from extproc.core.exchange import World
@@ -337,7 +337,7 @@ def test_provider_error_is_passed_on_redacted() -> None:
 def test_provider_fault_or_refused_credential_is_502(status: int) -> None:
     """5xx, and 401/403 which concern the gate's credential, reach the app as upstream_error with the provider's words inside."""
 
-    def quoted(reply: Refusal) -> None:
+    def quoted(reply: OwnAnswer) -> None:
         assert reply.status == 502
         assert json.loads(reply.body)["error"]["provider"] == {"status": status, "body": {"error": {"message": "no, [EMAIL_ADDRESS]"}}}
 
@@ -347,7 +347,7 @@ def test_provider_fault_or_refused_credential_is_502(status: int) -> None:
         to(answer_head(status)),
         replies(PassAnswerHead),
         to(piece(b'{"error": {"message": "no, jane@example.com"}}', end=True)),
-        ends(Refusal, quoted),
+        ends(OwnAnswer, quoted),
         emits(outcome="failed", error_code="upstream_error", provider_status=status, status=502),
     )
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from custody.secret import Secret
-from extproc.core.effects import Cut, OpenRoute, PassAnswerHead, PassBody, PassHead, PassTrailers, Refusal
+from extproc.core.effects import Cut, OpenRoute, PassAnswerHead, PassBody, PassHead, PassTrailers, OwnAnswer
 from extproc.core.events import RequestBody, ResponseBody, ResponseHead, ResponseTrailers
 from extproc.edge import envoy_wire
 from extproc.edge.proto import ext_proc_pb2 as pb
@@ -83,7 +83,7 @@ def test_open_route_carries_credential_length_and_metadata(body: bytes | None, s
 @given(status=st.integers(400, 504), body=LONG, new=HEADERS)
 def test_refusal_is_an_immediate_answer_that_names_the_exchange(status: int, body: bytes, new: tuple[tuple[str, str], ...]) -> None:
     """Status, headers and body as told; the details mark it as ours in the access log."""
-    message = read(envoy_wire.reply(Refusal(status, new, body), ID))
+    message = read(envoy_wire.reply(OwnAnswer(status, new, body), ID))
 
     said = message.immediate_response
     assert (said.status.code, said.body, headers_of(said.headers)) == (status, body, new)
