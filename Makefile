@@ -1,4 +1,4 @@
-# Four verbs: demo, test, check, bench. Each makes what it needs; ARGS goes to the program behind it.
+# The verbs. Each makes what it needs; ARGS goes to the program behind it.
 # Wanted of the machine: Python 3.11 or newer, make and the package index.
 
 .DEFAULT_GOAL := verbs
@@ -8,18 +8,20 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 BIN  := $(VENV)/bin
 UV   := $(BIN)/uv --quiet
+NODE_CLIENTS := tests/clients/node/node_modules
 OPA  := $(firstword $(wildcard .tools/bin/opa) $(shell command -v opa 2>/dev/null))
 
 # The first of these that is new enough; `make PYTHON=/path/to/python …` chooses another.
 PYTHON := $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
 	$(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
 
-.PHONY: verbs demo test check bench locks _lint _locks _envoy _policies
+.PHONY: verbs demo test check bench clients locks _lint _locks _envoy _policies
 
 verbs:
 	@echo "make demo [ARGS=--once]   the whole gate on this machine, with a mock provider"
 	@echo "make test [ARGS=…]        the test suite (pytest's arguments)"
 	@echo "make check                lint, types, import rules, locks, Envoy's and Rego's own checks"
+	@echo "make clients              Node's LLM clients, for the tests that drive them"
 	@echo "make bench [ARGS=…]       benchmarks; figures under bench/results/"
 
 demo: $(VENV)/.runtime
@@ -30,6 +32,9 @@ test: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python bench/run.py $(ARGS)
+
+# The Node clients that tests/clients drives, from their lock. Where they are missing their tests are skipped, by name.
+clients: $(NODE_CLIENTS)/.package-lock.json
 
 check: $(VENV)/.dev _lint _locks _envoy _policies
 
@@ -78,3 +83,9 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml $(VENV)/.bootstrap
 	@$(UV) pip sync --python $(BIN)/python --require-hashes requirements-dev.lock requirements-bootstrap.lock
 	@$(UV) pip install --python $(BIN)/python --no-build-isolation --no-deps --editable .
 	@touch $@ $(VENV)/.runtime
+
+# npm and Node are a wheel of the dev lock, so that their version is one for everybody.
+$(NODE_CLIENTS)/.package-lock.json: tests/clients/node/package-lock.json tests/clients/node/.npmrc $(VENV)/.dev
+	@echo "Installing into $(NODE_CLIENTS) …"
+	@cd tests/clients/node && "$(CURDIR)/$(BIN)/npm" ci --loglevel=error >/dev/null
+	@touch $@
