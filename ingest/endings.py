@@ -54,16 +54,18 @@ _LATE: Final = Ending("failed", "upstream_timeout", "upstream_timeout")
 _COMPLETE: Final = Ending("served", "complete")
 
 OWN: Final = "portcullis_"
-"""A refusal of extproc's own has details of this word and its code: where the spool could not take its row, the line says why."""
+"""An answer of extproc's own has details of this word and a refusal's code, or `served`: where the spool could not take its
+row, the line says what became of the exchange."""
 
 _OWN_CODES: Final = (
-    "invalid_request", "guardrail_blocked", "invalid_api_key", "not_allowed", "unknown_route", "request_too_large",
-    "policy_unavailable", "audit_unavailable", "gate_unavailable",
+    "invalid_request", "guardrail_blocked", "unsupported_feature", "invalid_api_key", "not_allowed", "unknown_route",
+    "request_too_large", "policy_unavailable", "audit_unavailable", "gate_unavailable",
 )  # fmt: skip
 
 TABLE: Final = (
     Sign(Ending("aborted", "client_gone"), frozenset({"DC"}), ("downstream_remote", "http2.remote_re")),
     *(Sign(Ending("refused", "refused", code), details=(OWN + code,)) for code in _OWN_CODES),
+    Sign(_COMPLETE, details=(OWN + "served",)),
     Sign(_GATE, details=("ext_proc_", "spurious_message", "filter_chain_not_found"), flags=frozenset({"OM", "NFCF"})),
     Sign(
         _LATE,
@@ -111,7 +113,7 @@ def ending(flags: str, details: str, status: int) -> Ending:
     seen = frozenset(flags.split(",")) - {"", "-"}
     if not status and not seen and details in {"", "-"}:
         return Ending("aborted", "client_gone")
-    # A 200 with other details began well and was ended by Envoy: never `complete`, whatever the details are.
+    # A 200 with other details, but for extproc's own answers, began well and was ended by Envoy: never `complete`.
     whole = details == "via_upstream" or (details in {"", "-"} and status in _GOOD)
     table = PROVIDERS if whole and not seen else TABLE
     return next((sign.ending for sign in table if sign.fits(seen, details, status)), _UNKNOWN)
