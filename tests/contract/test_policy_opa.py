@@ -105,7 +105,7 @@ def test_golden_verdicts_are_equal_in_opa(shipped: Engines) -> None:
         assert here == there, case["case"]
 
 
-# Rules that use every output and most of what a rule may call, so that more than the shipped three is compared.
+# Rules that use every output and most of what a rule may call, so that more than the shipped ones are compared.
 RICH = {
     **rule('net.cidr_contains("10.0.0.0/8", input.source.address)', name="network"),
     **rule("_total > 5", name="totals", above="_total := sum([number | some number in input.findings.prompt])"),
@@ -163,7 +163,7 @@ def incomplete(draw: st.DrawFn) -> Document:
     """An input that lacks a field or a whole part now and then."""
     fields: Document = draw(INPUTS)
     for part in draw(
-        st.sets(st.sampled_from(["request.model", "key.models", "key.routes", "profile.prompt", "profile", "key", "target"]), max_size=2)
+        st.sets(st.sampled_from(["request.model", "request.features", "key.models", "key.routes", "profile.prompt", "profile", "key", "target"]), max_size=2)
     ):
         stem, _, last = part.partition(".")
         fields.get(stem, {}).pop(last, None) if last else fields.pop(stem, None)

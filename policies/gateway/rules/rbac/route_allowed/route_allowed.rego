@@ -2,7 +2,8 @@
 # title: Route allowed
 # description: |
 #   A key that lists routes reaches only those. An empty list leaves every route open;
-#   a missing list, or a missing route, closes all.
+#   a missing list, or a missing route, closes all. The listing of models is open to every key:
+#   it shows a key no more than the models that it may use.
 package gateway.rules.rbac.route_allowed
 
 # METADATA
@@ -14,4 +15,5 @@ deny contains {"code": "route_not_allowed"} if {
 	# A list that stays empty is a "no", with a field missing too.
 	[true | input.key.routes == []; is_string(input.request.route)] == []
 	[true | input.request.route in input.key.routes] == []
+	[true | input.request.route == "models"] == []
 }
