@@ -15,6 +15,13 @@ WIDTH = 160
 _KEY = re.compile(r"^(?P<indent>\s*(?:- )*)(?P<key>[A-Za-z_@]+):")
 
 
+class _Dumper(yaml.SafeDumper):
+    """Puts quotes around what Envoy's parser, yaml-cpp, takes for a boolean: `y` and `n` too, as YAML 1.1 has it."""
+
+
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^[yYnN]$"), list("yYnN"))
+
+
 def packed(message: Message) -> Packed:
     """Wrap a message with its type URL, as Envoy wants every extension."""
     return Packed.pack(message)
@@ -32,7 +39,7 @@ def tree(message: Message) -> dict[str, Any]:
 
 def to_yaml(document: Mapping[str, Any], comments: Mapping[str, str] | None = None, head: str = "") -> str:
     """Write a document; above the first line of each key in `comments` stands its comment, above all stands `head`."""
-    lines = yaml.safe_dump(dict(document), sort_keys=False, width=WIDTH, allow_unicode=True).splitlines()
+    lines = yaml.dump(dict(document), Dumper=_Dumper, sort_keys=False, width=WIDTH, allow_unicode=True).splitlines()
     waiting = dict(comments or {})
     out = [f"# {line}".rstrip() for line in head.splitlines()]
     for line in lines:

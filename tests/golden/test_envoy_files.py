@@ -41,6 +41,20 @@ def test_envoy_takes_it(tmp_path: Path, edge: Edge) -> None:
     assert "deprecated" not in said.stderr.lower()
 
 
+@pytest.mark.parametrize("name", ["y", "N", "no", "1", "0x1f", "1e3", "null"])
+def test_a_name_that_yaml_takes_for_something_else_is_a_name(tmp_path: Path, name: str) -> None:
+    """A provider may be called so; Envoy would refuse routes whose metadata must be `true` or 1."""
+    snapshot = Snapshot(name, providers={name: ProviderRecord(name, "openai", "http://127.0.0.1:1/v1")})
+    file = tmp_path / "envoy.yaml"
+    file.write_text(to_yaml(one_file(replace(GATEWAY, access_log=Path("/dev/null")), snapshot, [CHAT])))
+
+    said = subprocess.run(
+        [str(binary("auto")), "--mode", "validate", *arguments(file)], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert said.returncode == 0, said.stderr
+
+
 def test_a_new_provider_changes_clusters_and_routes_only(tmp_path: Path) -> None:
     """So Envoy needs no restart."""
     settings = Settings(data=tmp_path)
