@@ -55,7 +55,7 @@ def _everything(sections: Mapping[str, Item]) -> Declared:
     def each(section: str, reader: Callable[..., R], *known: Any, naming: Callable[[str], str] = values.name) -> dict[str, R]:
         return {name: reader(_named(name, item, naming), name, *known) for name, item in entries[section].items()}
 
-    providers = each("providers", _provider, notes)
+    providers = each("providers", _provider)
     credentials = each("credentials", _credential, names)
     _distinct(entries["models"])
     teams = each("teams", _team)
@@ -63,7 +63,7 @@ def _everything(sections: Mapping[str, Item]) -> Declared:
         organisation=(sections["organisation"].read(values.name) if "organisation" in sections else None) or "",
         providers=providers,
         credentials=credentials,
-        models=each("models", _model, names, providers, credentials, naming=values.model_name),
+        models=each("models", _model, names, credentials, naming=values.model_name),
         environments=each("environments", _environment, notes),
         teams=teams,
         keys=each("keys", _key, names, teams, notes),
@@ -92,13 +92,11 @@ def _reference(item: Item, section: str, names: Collection[str]) -> str:
     return name or ""
 
 
-def _provider(item: Item, name: str, notes: list[str]) -> ProviderRecord:
+def _provider(item: Item, name: str) -> ProviderRecord:
     fields = item.fields(("dialect", "url", "insecure"), ("dialect", "url"))
     dialect = fields["dialect"].text() if "dialect" in fields else None
     if dialect is not None and dialect not in values.DIALECTS:
         fields["dialect"].wrong(f"unknown dialect{suggestion(dialect, values.DIALECTS)}")
-    elif dialect is not None and dialect not in values.PARSED_DIALECTS:
-        _note(notes, fields["dialect"], f"requests in the dialect {dialect} are not served in this version")
     insecure = "insecure" in fields and fields["insecure"].flag()
     address = fields["url"].read(values.url) if "url" in fields else None
     if address and values.plain(address) and not (insecure or values.loopback(address)):
@@ -133,15 +131,9 @@ def _distinct(models: Mapping[str, Item]) -> None:
             item.wrong(f"differs from '{other}' only in upper and lower case, so it is ambiguous; rename one")
 
 
-def _model(
-    item: Item, name: str, names: Names, providers: Mapping[str, ProviderRecord], credentials: Mapping[str, DeclaredCredential]
-) -> DeclaredModel:
+def _model(item: Item, name: str, names: Names, credentials: Mapping[str, DeclaredCredential]) -> DeclaredModel:
     fields = item.fields(("provider", "credential", "model", "price"), ("provider",))
     provider = _reference(fields["provider"], "providers", names["providers"]) if "provider" in fields else ""
-    if provider in providers and providers[provider].dialect not in {*values.PARSED_DIALECTS, ""}:
-        fields["provider"].wrong(
-            f"models of the dialect {providers[provider].dialect} are not in this version, as nothing here could read them"
-        )
     return DeclaredModel(
         name=name,
         provider=provider,
@@ -208,10 +200,16 @@ def _profile(item: Item, name: str) -> ProfileRecord:
 def _actions(item: Item) -> dict[str, str]:
     entries = item.entries()
     for kind in entries.keys() - {"*", *KINDS}:
-        entries[kind].wrong(f"this version finds no '{kind}'{suggestion(kind, ('*', *KINDS))}")
+        entries[kind].wrong(_unknown_kind(kind))
     if "*" not in entries:
         item.wrong('an entry for "*" is missing: it says what happens to every kind that is not named')
     return {kind: entry.read(values.action) or "block" for kind, entry in entries.items()}
+
+
+def _unknown_kind(kind: str) -> str:
+    if kind.startswith(values.UNSCANNED_KINDS):
+        return f"'{kind}' has no entry of its own: `unscanned`, beside prompt and answer, says what is done with it; remove it here"
+    return f"this version finds no '{kind}'{suggestion(kind, ('*', *KINDS))}"
 
 
 def _key(item: Item, name: str, names: Names, teams: Mapping[str, tuple[str, ...]], notes: list[str]) -> DeclaredKey:
@@ -227,7 +225,7 @@ def _key(item: Item, name: str, names: Names, teams: Mapping[str, tuple[str, ...
         project=project or "",
         environment=_reference(fields["environment"], "environments", names["environments"]) if "environment" in fields else "",
         models=_patterns(fields["models"], names["models"], notes) if "models" in fields else (),
-        routes=_routes(fields["routes"], notes) if "routes" in fields else (),
+        routes=_routes(fields["routes"]) if "routes" in fields else (),
         profile=_reference(fields["profile"], "profiles", names["profiles"]) if "profile" in fields else DEFAULT_PROFILE.name,
         expires=fields["expires"].read(values.moment) if "expires" in fields else None,
         may_set_user="may_set_user" in fields and fields["may_set_user"].flag(),
@@ -254,13 +252,11 @@ def _patterns(item: Item, models: Collection[str], notes: list[str]) -> tuple[st
     return tuple(pattern for _, pattern in found if pattern is not None)
 
 
-def _routes(item: Item, notes: list[str]) -> tuple[str, ...]:
+def _routes(item: Item) -> tuple[str, ...]:
     found = [(entry, entry.text()) for entry in item.items()]
     if not found:
         item.wrong("names no route, so the key could use none; leave the field out for all of them")
     for entry, route in found:
-        if route in values.LATER_ROUTES:
-            _note(notes, entry, f"the route {route} is not served in this version")
-        elif route is not None and route not in values.ROUTES:
+        if route is not None and route not in values.ROUTES:
             entry.wrong(f"unknown route{suggestion(route, values.ROUTES)}")
     return tuple(route for _, route in found if route is not None)

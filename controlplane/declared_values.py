@@ -9,16 +9,17 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-DIALECTS: Final = ("openai", "anthropic")
-PARSED_DIALECTS: Final = ("openai",)
-"""Dialects that this version can read; a model of another can't be governed, so it is refused."""
+from extproc.core import dialects
 
-ROUTES: Final = ("chat",)
-LATER_ROUTES: Final = ("embeddings", "messages", "responses")
+DIALECTS: Final = tuple(dict.fromkeys(route.dialect.name for route in dialects.ROUTES))
+"""Dialects that the gate reads. What a provider of another would say nobody could govern, so it can't be declared."""
+ROUTES: Final = tuple(route.name for route in dialects.ROUTES)
 
 ACTIONS: Final = ("allow", "alert", "redact", "block")
 LATER_ACTIONS: Final = ("mask", "hash", "tokenize")
 UNSCANNED_ACTIONS: Final = ("allow", "alert", "block")
+UNSCANNED_KINDS: Final = "UNSCANNED"
+"""How the kinds begin that stand for what can't be scanned: images, sound, files, token ids, addresses of things elsewhere."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 _MODEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}", re.ASCII)

@@ -48,7 +48,7 @@ Source: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_fil
 
 
 class Declared(Protocol):
-    """A route the gate knows: `upstream_path` follows the provider's base path."""
+    """A route the gate knows: `upstream_path` follows the provider's base path; empty: the gate answers it itself."""
 
     @property
     def name(self) -> str: ...  # noqa: D102 - the attribute's name says it
@@ -63,8 +63,11 @@ class Declared(Protocol):
 
 
 def route_table(routes: Sequence[Declared], providers: Iterable[ProviderRecord], edge: Edge) -> RouteConfiguration:
-    """First the doors that metadata opens, then 503 for what was declared but not opened, then 404."""
-    doors = [_door(route, provider, edge) for route in routes for provider in providers if provider.dialect == route.dialect]
+    """First the doors that metadata opens, then 503 for what was declared but not opened, then 404.
+
+    What the gate answers itself has no door: extproc's answer comes before the router, and without one it is closed.
+    """
+    doors = [_door(route, provider, edge) for route in routes for provider in providers if _leads(route, provider)]
     closed = [
         Route(name=f"closed/{route.name}", match=_declared(route), direct_response=DirectResponseAction(status=503)) for route in routes
     ]
@@ -77,6 +80,11 @@ def route_table(routes: Sequence[Declared], providers: Iterable[ProviderRecord],
         response_headers_to_remove=[STAMP, *OF_ENVOY],
     )
     return RouteConfiguration(name=NAME, virtual_hosts=[host], validate_clusters=False)
+
+
+def _leads(route: Declared, provider: ProviderRecord) -> bool:
+    """Whether requests of this route may go to that provider."""
+    return route.upstream_path != "" and provider.dialect == route.dialect
 
 
 def _door(route: Declared, provider: ProviderRecord, edge: Edge) -> Route:

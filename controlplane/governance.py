@@ -23,7 +23,7 @@ from extproc.core import dialects
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """A declared route as Envoy's configuration needs it."""
+    """A declared route as Envoy's configuration needs it. No `upstream_path`: it leads to no provider."""
 
     name: str
     dialect: str

@@ -14,13 +14,14 @@ from contracts.usage import Price
 from controlplane.declarative import SECTIONS, declared
 from controlplane.declared import Declared
 from controlplane.declared_values import ACTIONS, matches, secret_text
+from extproc.core import dialects
+from extproc.core.dialects import Route
 from extproc.redact.scanner import KINDS
 
 BASE = """\
 organisation: acme
 providers:
   openai: {dialect: openai, url: https://api.openai.com/v1/}
-  claude: {dialect: anthropic, url: https://api.anthropic.com}
   local:  {dialect: openai, url: http://127.0.0.1:9901/v1, insecure: true}
 credentials:
   openai-main: {provider: openai, secret: {env: OPENAI_API_KEY}}
@@ -33,7 +34,7 @@ environments:
 teams:
   search: {projects: {ranking: {}, suggest: {}}}
 keys:
-  ranking-dev: {team: search, project: ranking, environment: dev, models: [cheap, "gpt-4o*"], routes: [chat, embeddings],
+  ranking-dev: {team: search, project: ranking, environment: dev, models: [cheap, "gpt-4o*"], routes: [chat],
                 expires: 2027-01-01, addresses: [], may_set_user: true, profile: strict}
 profiles:
   strict: {prompt: {CREDIT_CARD: block, "*": redact}, answer: {"*": redact}, unscanned: block}
@@ -79,15 +80,15 @@ def test_the_contracts_file_is_read() -> None:
     assert found.environments["health"].zero_data_retention
     assert found.teams == {"search": ("ranking", "suggest")}
     key = found.keys["ranking-dev"]
-    assert (key.models, key.routes, key.expires, key.profile) == (("cheap", "gpt-4o*"), ("chat", "embeddings"), 1798761600, "strict")
+    assert (key.models, key.routes, key.expires, key.profile) == (("cheap", "gpt-4o*"), ("chat",), 1798761600, "strict")
     assert found.profiles["watch"].unscanned == "alert"
     assert found.profiles["default"].unscanned == "block"
 
 
 def test_what_keeps_less_than_asked_is_a_note() -> None:
-    """Content, retention, routes and dialects that this version lacks are accepted, and said."""
+    """Content and retention, which this version lacks, are accepted, and said."""
     notes = "\n".join(base().notes)
-    for path in ("providers.claude.dialect", "environments.dev.content", "environments.dev.retention", "keys.ranking-dev.routes[1]"):
+    for path in ("environments.dev.content", "environments.dev.retention"):
         assert path in notes
 
 
@@ -109,9 +110,10 @@ def test_every_problem_is_told_at_once_with_its_line() -> None:
         ("limits/rate", {"requests": "60/min"}, "limits: limits are not in this version"),
         ("keys/ranking-dev/max_tokens", 4096, "max_tokens: a key's token ceiling is not in this version"),
         ("keys/ranking-dev/addresses", ["10.0.0.0/8"], "addresses: a key's list of addresses is not in this version"),
-        ("models/opus", {"provider": "claude"}, "models of the dialect anthropic are not in this version"),
         ("profiles/strict/prompt/EMAIL_ADDRESS", "mask", "the action 'mask' is not in this version"),
         ("profiles/strict/answer/*", "tokenize", "the action 'tokenize' is not in this version"),
+        ("profiles/strict/prompt/UNSCANNED_IMAGE", "alert", "'UNSCANNED_IMAGE' has no entry of its own: `unscanned`"),
+        ("profiles/strict/answer/UNSCANNED_NEXT_YEAR", "block", "says what is done with it; remove it here"),
         ("profiles/strict/prompt/PHONE_NUMBER", "redact", "this version finds no 'PHONE_NUMBER'"),
         # names of things that are not there
         ("models/cheap/provider", "locl", "no 'locl' under providers; did you mean 'local'?"),
@@ -122,7 +124,7 @@ def test_every_problem_is_told_at_once_with_its_line() -> None:
         ("keys/ranking-dev/environment", "prod", "no 'prod' under environments"),
         ("keys/ranking-dev/profile", "strikt", "no 'strikt' under profiles; did you mean 'strict'?"),
         ("keys/ranking-dev/models", ["cheep"], "no 'cheep' under models; did you mean 'cheap'?"),
-        ("keys/ranking-dev/routes", ["chats"], "unknown route"),
+        ("keys/ranking-dev/routes", ["chats"], "unknown route; did you mean 'chat'?"),
         # what is missing
         ("organisation", None, "'organisation' is missing"),
         ("providers/local/url", None, "'url' is missing"),
@@ -151,6 +153,7 @@ def test_every_problem_is_told_at_once_with_its_line() -> None:
         ("teams/search/projects/a b", {}, "a name starts"),
         ("teams/search/projects/ranking", {"size": 1}, "unknown field"),
         ("providers/local/dialect", "openia", "unknown dialect; did you mean 'openai'?"),
+        ("providers/local/dialect", "zzz", "unknown dialect; known are"),
         ("profiles/strict/prompt/*", "shred", "unknown action"),
         ("profiles/strict/unscanned", "redact", "what can't be scanned can't be redacted"),
         ("environments/dev/content", "some", "must be full or none"),
@@ -164,6 +167,20 @@ def test_every_problem_is_told_at_once_with_its_line() -> None:
 def test_what_is_wrong_is_refused_by_name(path: str, value: Any, words: str) -> None:
     """Each mistake gives a sentence that names it and says what to do."""
     assert any(words in line for line in problems(changed(path, value)))
+
+
+@pytest.mark.parametrize("route", dialects.ROUTES, ids=lambda route: route.name)
+def test_every_declared_route_may_be_named(route: Route) -> None:
+    """A key may list each route that the gate has; a provider may speak its dialect, and have models, without a note."""
+    text = changed(
+        "keys/ranking-dev/routes", [route.name], "providers/other", {"dialect": route.dialect.name, "url": "https://other.example"},
+        "models/of-other", {"provider": "other"},
+    )  # fmt: skip
+    found = base(text)
+    assert found.keys["ranking-dev"].routes == (route.name,)
+    assert found.providers["other"].dialect == route.dialect.name
+    assert found.models["of-other"].provider == "other"
+    assert len(found.notes) == len(base().notes)
 
 
 def test_one_mistake_is_told_once() -> None:
