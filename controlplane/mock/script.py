@@ -17,6 +17,7 @@ FAULTS: Final = (
     "reset_mid",  # TCP reset in the middle of the body
     "stall_mid",  # half of the body, then silence
     "truncated",  # half of the body, then the connection ends
+    "error_mid",  # half of a stream's events, then the dialect's own event of an error, and the end
 )
 FOR_EVER: Final = 0
 
@@ -35,6 +36,10 @@ class Step:
     """Say the last user message back instead."""
     tool_calls: list[Mapping[str, Any]] = field(default_factory=list)
     """`{"name", "arguments", "id"?}` each; arguments as an object or as text."""
+    reasoning: str | list[str] | None = None
+    """What the model thinks before it speaks, where the dialect has a place for it; a list gives the pieces of a stream."""
+    bulk: int = 0
+    """The text over and over, until it is about so many bytes; made while it is sent, so that any length costs no memory."""
     usage: Mapping[str, Any] | None = None
     """The dialect's own usage object, as it stands."""
     model: str | None = None
@@ -64,11 +69,11 @@ class Step:
 
 KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     **dict.fromkeys(("model", "finish_reason", "body", "fault"), (str,)),
-    **dict.fromkeys(("status", "after_bytes", "repeat"), (int,)),
+    **dict.fromkeys(("status", "after_bytes", "repeat", "bulk"), (int,)),
     **dict.fromkeys(("headers", "usage", "trailers"), (dict,)),
     **dict.fromkeys(("tool_calls", "chunk_sizes", "chunks"), (list,)),
     **dict.fromkeys(("delay_ms", "chunk_delay_ms"), (int, float)),
-    "text": (str, list),
+    **dict.fromkeys(("text", "reasoning"), (str, list)),
     "echo": (bool,),
 }
 """JSON types that a field may have."""
@@ -126,9 +131,11 @@ def _check(step: Step) -> None:
         raise BadScript("'status' is from 100 to 999")
     if any(not isinstance(size, int) or size < 1 for size in step.chunk_sizes):
         raise BadScript("'chunk_sizes' are whole numbers from 1")
-    if any(not isinstance(piece, str) for piece in [*step.chunks, *(step.text or [])]):
-        raise BadScript("'chunks' and the pieces of 'text' are strings")
+    if any(not isinstance(piece, str) for piece in [*step.chunks, *(step.text or []), *(step.reasoning or [])]):
+        raise BadScript("'chunks' and the pieces of 'text' and 'reasoning' are strings")
+    if step.bulk and step.text is not None and not "".join(step.text):
+        raise BadScript("'bulk' repeats 'text', which is empty")
     if any(not isinstance(call, dict) or "name" not in call for call in step.tool_calls):
         raise BadScript("each of 'tool_calls' is an object with a 'name'")
-    if min(step.repeat, step.delay_ms, step.chunk_delay_ms, step.after_bytes or 0) < 0:
-        raise BadScript("'repeat', 'delay_ms', 'chunk_delay_ms' and 'after_bytes' can't be below 0")
+    if min(step.repeat, step.delay_ms, step.chunk_delay_ms, step.after_bytes or 0, step.bulk) < 0:
+        raise BadScript("'repeat', 'delay_ms', 'chunk_delay_ms', 'after_bytes' and 'bulk' can't be below 0")

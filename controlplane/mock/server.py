@@ -13,7 +13,7 @@ import orjson
 import uvloop
 
 from controlplane.mock.answers import answer
-from controlplane.mock.delivery import Wire, deliver
+from controlplane.mock.delivery import Sent, Wire, deliver
 from controlplane.mock.http1 import LONGEST_HEAD, Malformed, Request, head, read_request
 from controlplane.mock.received import Received
 from controlplane.mock.script import BadScript, Script, read_steps
@@ -28,6 +28,7 @@ class Mock:
     def __init__(self) -> None:
         self.script = Script()
         self.received = Received()
+        self.sent = Sent()
         self.port = 0
         self._served = 0
         self._server: asyncio.Server | None = None
@@ -77,17 +78,21 @@ class Mock:
     async def _respond(self, wire: Wire, request: Request) -> bool:
         last = request.headers.get("connection", "").lower() == "close"
         if request.path.startswith(CONTROL):
+            wire.sent = Sent()  # the control calls are not counted
             await wire.send(self._controlled(request))
             return not last
         self.received.add(request)
         self._served += 1
         step = self.script.next()
+        self.sent = wire.sent = Sent()
         return await deliver(wire, answer(request, step, self._served), step) and not last
 
     def _controlled(self, request: Request) -> bytes:
         match request.method, request.path:
             case "GET", "/__received":
                 return _ok(self.received.lines(), forgotten=self.received.forgotten)
+            case "GET", "/__sent":
+                return _control(200, {"bytes": self.sent.bytes, "state": self.sent.state})
             case "DELETE", "/__received":
                 self.received.forget()
             case "POST", "/__script":
@@ -98,7 +103,7 @@ class Mock:
             case "DELETE", "/__script":
                 self.script.clear()
             case _:
-                return _control(404, {"error": "there are GET and DELETE /__received, POST and DELETE /__script"})
+                return _control(404, {"error": "there are GET and DELETE /__received, GET /__sent, POST and DELETE /__script"})
         return _control(200, {})
 
 

@@ -1,4 +1,4 @@
-"""The mock provider as its clients see it: both dialects, what it remembers, and each programmed fault."""
+"""The mock provider as its clients see it: what it remembers, and what it can be told to do."""
 
 from __future__ import annotations
 
@@ -15,53 +15,22 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mock_client import ASK, GONE, STREAM, Client, mocked
 
-from controlplane.mock import Mock
 from controlplane.mock.http1 import Request
 from controlplane.mock.received import Received
 from controlplane.mock.says import DEFAULT_TEXT
 from controlplane.mock.script import FAULTS, KINDS, BadScript, Step, read_steps
 
-ASK = {"model": "tiny", "messages": [{"role": "user", "content": "Hello there"}]}
-STREAM = {**ASK, "stream": True}
-GONE = (aiohttp.ClientError, ConnectionError)
-
-
-class Client:
-    """Speaks to one mock."""
-
-    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
-        self.url, self.session = url, session
-
-    async def script(self, *steps: dict[str, Any]) -> None:
-        """Programme the next answers."""
-        async with self.session.post(f"{self.url}/__script", json=list(steps)) as answer:
-            assert answer.status == 200, await answer.text()
-
-    async def chat(self, ask: dict[str, Any] = ASK, path: str = "/v1/chat/completions") -> tuple[aiohttp.ClientResponse, bytes]:
-        """Ask, and read the whole answer."""
-        async with self.session.post(f"{self.url}{path}", json=ask) as answer:
-            return answer, await answer.read()
-
-    async def received(self) -> list[dict[str, Any]]:
-        """What the mock got."""
-        async with self.session.get(f"{self.url}/__received") as answer:
-            return [json.loads(line) for line in (await answer.text()).splitlines()]
-
 
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
     """A client of a mock of its own."""
-    mock = Mock()
-    await mock.start()
-    async with aiohttp.ClientSession(auto_decompress=False, timeout=aiohttp.ClientTimeout(10)) as session:
-        yield Client(mock.url, session)
-    await mock.stop()
+    async with mocked() as client:
+        yield client
 
 
 def deltas(body: bytes) -> str:
@@ -69,49 +38,6 @@ def deltas(body: bytes) -> str:
     events = [line[6:] for line in body.decode().split("\n\n") if line]
     assert events[-1] == "[DONE]"
     return "".join(c["delta"].get("content") or "" for e in events[:-1] for c in json.loads(e)["choices"])
-
-
-async def test_official_openai_sdk_reads_it(client: Client) -> None:
-    """The unmodified SDK gets text, tool calls and usage, unary and streamed."""
-    usage = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
-    call = {"name": "look_up", "arguments": {"city": "Köln"}}
-    await client.script({"usage": usage}, {"text": ["one ", "two"], "usage": usage}, {"tool_calls": [call]}, {"tool_calls": [call]})
-    async with openai.AsyncOpenAI(base_url=f"{client.url}/v1", api_key="k", max_retries=0) as sdk:
-        whole = await sdk.chat.completions.create(**ASK)
-        streamed = [chunk async for chunk in await sdk.chat.completions.create(**STREAM)]
-        tool = await sdk.chat.completions.create(**ASK)
-        parts = [chunk async for chunk in await sdk.chat.completions.create(**STREAM)]
-    assert whole.choices[0].message.content == DEFAULT_TEXT
-    assert whole.usage is not None
-    assert whole.usage.total_tokens == 8
-    assert [c.choices[0].delta.content for c in streamed if c.choices] == ["", "one ", "two", None]
-    assert streamed[-1].usage is not None
-    assert streamed[-1].usage.completion_tokens == 5
-    assert tool.choices[0].message.tool_calls is not None
-    assert tool.choices[0].finish_reason == "tool_calls"
-    assert json.loads(tool.choices[0].message.tool_calls[0].function.arguments) == {"city": "Köln"}  # type: ignore[union-attr]  # a function call
-    pieces = [t.function.arguments or "" for c in parts for d in c.choices for t in d.delta.tool_calls or [] if t.function]
-    assert json.loads("".join(pieces)) == {"city": "Köln"}
-
-
-async def test_usage_event_only_when_asked_or_scripted(client: Client) -> None:
-    """A stream has no usage event by itself, and one with `include_usage`."""
-    _, without = await client.chat(STREAM)
-    _, asked = await client.chat({**STREAM, "stream_options": {"include_usage": True}})
-    assert b'"usage"' not in without
-    assert asked.count(b'"usage"') == 1
-
-
-async def test_anthropic_shape(client: Client) -> None:
-    """Messages come whole, and as the six kinds of event in their order."""
-    await client.script({"text": "Hi"}, {"text": "Hi", "tool_calls": [{"name": "f", "arguments": {"a": 1}}]})
-    _, whole = await client.chat({**ASK, "max_tokens": 9}, "/v1/messages")
-    _, stream = await client.chat({**STREAM, "max_tokens": 9}, "/v1/messages")
-    message = json.loads(whole)
-    assert (message["content"], message["stop_reason"]) == ([{"type": "text", "text": "Hi"}], "end_turn")
-    kinds = [line[7:] for line in stream.decode().splitlines() if line.startswith("event: ")]
-    block = ["content_block_start", "content_block_delta", "content_block_stop"]
-    assert kinds == ["message_start", *block, *block, "message_delta", "message_stop"]
 
 
 async def test_received_is_what_came(client: Client) -> None:
@@ -195,13 +121,9 @@ async def test_trailers_are_real(client: Client) -> None:
 @given(sizes=st.lists(st.integers(1, 400), min_size=1, max_size=5))
 async def test_any_cut_gives_the_same_bytes(sizes: list[int]) -> None:
     """However the body's bytes are cut, joined they are the uncut ones."""
-    mock = Mock()
-    await mock.start()
-    async with aiohttp.ClientSession() as session:
-        client = Client(mock.url, session)
+    async with mocked() as client:
         await client.script({"text": "größer 🙂 text"}, {"text": "größer 🙂 text", "chunk_sizes": sizes})
         (_, whole), (_, cut) = await client.chat(STREAM), await client.chat(STREAM)
-    await mock.stop()
     assert cut == whole.replace(b"chatcmpl-mock1", b"chatcmpl-mock2")
     assert deltas(cut) == "größer 🙂 text"
 
