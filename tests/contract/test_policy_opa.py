@@ -158,13 +158,14 @@ def of_schema(schema: dict[str, Any], path: str = "") -> st.SearchStrategy[Any]:
 INPUTS = of_schema(yaml.safe_load(schema_text()))
 
 
+PARTS = ["request.model", "request.features", "key.models", "key.routes", "profile.prompt", "profile", "key", "target"]
+
+
 @st.composite
 def incomplete(draw: st.DrawFn) -> Document:
     """An input that lacks a field or a whole part now and then."""
     fields: Document = draw(INPUTS)
-    for part in draw(
-        st.sets(st.sampled_from(["request.model", "request.features", "key.models", "key.routes", "profile.prompt", "profile", "key", "target"]), max_size=2)
-    ):
+    for part in draw(st.sets(st.sampled_from(PARTS), max_size=2)):
         stem, _, last = part.partition(".")
         fields.get(stem, {}).pop(last, None) if last else fields.pop(stem, None)
     return fields
