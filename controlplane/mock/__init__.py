@@ -5,7 +5,7 @@ script    what the next answers are to be
 ask       what a request asks for, read from any dialect
 says      what the answer says, before it has a shape
 chat, completions, responses and responses_stream, embeddings, moderations, models, messages
-          bodies of answers, one module a shape; openai_frame is what two of them share, errors what goes wrong
+          bodies of answers, one module a shape; openai_frame is what two of them share, logprobs say the text again, errors what goes wrong
 routes    path → shape
 answers   request and script → status, headers, pieces of the body
 body      pieces of a body made into others

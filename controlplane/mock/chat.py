@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from controlplane.mock.ask import Ask
+from controlplane.mock.logprobs import of_chat
 from controlplane.mock.openai_frame import DONE, event, frame, usage, usage_event
 from controlplane.mock.says import Says
 
@@ -23,7 +24,8 @@ def unary(ask: Ask, says: Says) -> bytes:
         message["reasoning_content"] = "".join(says.reasoning)
     if says.tool_calls:
         message["tool_calls"] = [_call(call) for call in says.tool_calls]
-    choices = [{"index": i, "message": message, "logprobs": None, "finish_reason": _finish(says)} for i in range(ask.choices)]
+    logprobs = of_chat(ask.document, list(says.said()))
+    choices = [{"index": i, "message": message, "logprobs": logprobs, "finish_reason": _finish(says)} for i in range(ask.choices)]
     return orjson.dumps(frame("chatcmpl", "chat.completion", ask, says, choices) | {"usage": usage(ask, says)})
 
 
@@ -31,7 +33,8 @@ def events(ask: Ask, says: Says) -> Iterator[bytes]:
     """The stream, one event a piece, ending in `[DONE]`."""
     for index in range(ask.choices):
         for delta in _deltas(says):
-            yield event(ask, _chunk(ask, says, [{"index": index, "delta": delta, "logprobs": None, "finish_reason": None}]))
+            logprobs = of_chat(ask.document, [delta["content"]]) if delta.get("content") else None
+            yield event(ask, _chunk(ask, says, [{"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": None}]))
         yield event(ask, _chunk(ask, says, [{"index": index, "delta": {}, "logprobs": None, "finish_reason": _finish(says)}]))
     if ask.include_usage:
         yield usage_event(ask, says, _chunk(ask, says, []))

@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 
 from controlplane.mock.ask import Ask
+from controlplane.mock.logprobs import of_response
 from controlplane.mock.openai_frame import CREATED
 from controlplane.mock.says import Says
 
@@ -92,15 +93,15 @@ def items(ask: Ask, says: Says, pieces: Sequence[str]) -> Iterator[Item]:
     if says.reasoning:
         yield _reasoning(ask, says)
     if pieces:
-        yield message(says, 0, pieces)
+        yield message(ask, says, 0, pieces)
     for index, call in enumerate(says.tool_calls):
         done = {"type": "function_call", "id": f"fc_mock{says.number}_{index}", "status": COMPLETED, "call_id": call["id"]}
         yield Item({**done, "name": call["name"], "arguments": call["arguments"]}, says.argument_pieces(call))
 
 
-def message(says: Says, index: int, pieces: Sequence[str]) -> Item:
+def message(ask: Ask, says: Says, index: int, pieces: Sequence[str]) -> Item:
     """A message of the output; `index` tells several of them apart."""
-    part = {"type": "output_text", "text": "".join(pieces), "annotations": [], "logprobs": []}
+    part = {"type": "output_text", "text": "".join(pieces), "annotations": [], "logprobs": of_response(ask.document, pieces)}
     done = {"type": "message", "id": f"msg_mock{says.number}_{index}", "status": COMPLETED, "role": "assistant", "content": [part]}
     return Item(done, pieces)
 

@@ -8,7 +8,7 @@ last event leaves the output out, as the SDKs allow: else no stream could be lon
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import count
+from itertools import count, zip_longest
 from typing import Any, Final
 
 import orjson
@@ -52,7 +52,7 @@ def _bulk(ask: Ask, says: Says) -> Iterator[Item]:
     others = list(items(ask, says, []))
     yield from (item for item in others if item.kind == "reasoning")
     for index, pieces in enumerate(_groups(says.said())):
-        yield message(says, index, pieces)
+        yield message(ask, says, index, pieces)
     yield from (item for item in others if item.kind != "reasoning")
 
 
@@ -73,10 +73,10 @@ def _message(event: Event, index: int, item: Item) -> Iterator[bytes]:
     where = {"item_id": item.done["id"], "output_index": index, "content_index": 0}
     part = item.done["content"][0]
     yield _added(event, index, item, status="in_progress", content=[])
-    yield event("response.content_part.added", **where, part={**part, "text": ""})
-    for piece in item.pieces:
-        yield event("response.output_text.delta", **where, delta=piece, logprobs=[])
-    yield event("response.output_text.done", **where, text=part["text"], logprobs=[])
+    yield event("response.content_part.added", **where, part={**part, "text": "", "logprobs": []})
+    for piece, logprobs in zip_longest(item.pieces, part["logprobs"]):
+        yield event("response.output_text.delta", **where, delta=piece, logprobs=[logprobs] if logprobs else [])
+    yield event("response.output_text.done", **where, text=part["text"], logprobs=part["logprobs"])
     yield event("response.content_part.done", **where, part=part)
     yield event("response.output_item.done", output_index=index, item=item.done)
 

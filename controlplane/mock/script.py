@@ -137,5 +137,12 @@ def _check(step: Step) -> None:
         raise BadScript("'bulk' repeats 'text', which is empty")
     if any(not isinstance(call, dict) or "name" not in call for call in step.tool_calls):
         raise BadScript("each of 'tool_calls' is an object with a 'name'")
+    for name, fields_ in (("headers", step.headers), ("trailers", step.trailers)):
+        if not all(_sendable(text) for pair in fields_.items() for text in pair):
+            raise BadScript(f"'{name}' are strings of Latin-1 without line breaks")
     if min(step.repeat, step.delay_ms, step.chunk_delay_ms, step.after_bytes or 0, step.bulk) < 0:
         raise BadScript("'repeat', 'delay_ms', 'chunk_delay_ms', 'after_bytes' and 'bulk' can't be below 0")
+
+
+def _sendable(text: Any) -> bool:
+    return isinstance(text, str) and not {"\r", "\n"} & set(text) and all(ord(letter) < 256 for letter in text)  # noqa: PLR2004 - Latin-1

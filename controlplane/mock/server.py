@@ -28,7 +28,7 @@ class Mock:
     def __init__(self) -> None:
         self.script = Script()
         self.received = Received()
-        self.sent = Sent()
+        self.sent = Sent(state="whole")
         self.port = 0
         self._served = 0
         self._server: asyncio.Server | None = None

@@ -89,6 +89,10 @@ async def test_a_step_for_ever_ends_with_delete(client: Client) -> None:
         ({"status": "200"}, "status"),
         ({"chunk_sizes": [0]}, "chunk_sizes"),
         (7, "object"),
+        ({"headers": {"a": "b\r\n"}}, "headers"),
+        ({"trailers": {"a": 1}}, "trailers"),
+        ({"bulk": -1}, "bulk"),
+        ({"reasoning": [1]}, "reasoning"),
     ],
 )
 async def test_a_wrong_script_is_refused_by_name(client: Client, document: Any, named: str) -> None:
@@ -218,6 +222,23 @@ def test_any_json_is_a_script_or_refused(document: Any) -> None:
     """Whatever is posted is followed or refused by name, never anything else."""
     with contextlib.suppress(BadScript):
         assert all(isinstance(step, Step) for step in read_steps(document))
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text(max_size=9), lambda value: st.lists(value, max_size=3)
+)
+FIELDS = ("model", "messages", "input", "prompt", "n", "dimensions", "encoding_format", "logprobs", "include", "stream_options", "tools")
+ROUTES = ("chat/completions", "completions", "responses", "embeddings", "moderations", "messages", "messages/count_tokens")
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), ANYTHING), st.booleans())
+async def test_any_request_is_answered(document: dict[str, Any], stream: bool) -> None:
+    """Whatever is in the fields that the mock reads, every route answers 200 with a whole body."""
+    async with mocked() as client:
+        for route in ROUTES:
+            answer, body = await client.chat({**document, "stream": stream}, f"/v1/{route}")
+            assert answer.status == 200
+            assert body
 
 
 def test_as_a_process(tmp_path: Path) -> None:

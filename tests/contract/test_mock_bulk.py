@@ -88,7 +88,6 @@ async def _held(client: Client) -> int:
     """Bytes written once no more are."""
     before, now, same = -1, 0, 0
     while same < 20:
-        await asyncio.sleep(0.005)  # lets the mock write on if it can
         before, now = now, (await client.sent())["bytes"]
         same = same + 1 if before == now else 0
     return now

@@ -91,6 +91,33 @@ async def test_usage_event_only_when_asked(client: Client, path: str, ask: dict[
     assert asked.endswith(b"data: [DONE]\n\n")
 
 
+async def test_logprobs_say_the_text_again(client: Client, lax: openai.AsyncOpenAI) -> None:
+    """Where they are asked for, whole and streamed, every token of the text is in them."""
+    await client.script({"text": ["one ", "two"], "repeat": 0})
+    _, chat = await client.chat({**ASK, "logprobs": True, "top_logprobs": 1})
+    _, chunks = await client.chat({**STREAM, "logprobs": True})
+    _, legacy = await client.chat({**PROMPT, "logprobs": 1}, "/v1/completions")
+    _, parts = await client.chat({**PROMPT, "logprobs": 0, "stream": True}, "/v1/completions")
+    included = {**INPUT, "include": ["message.output_text.logprobs"]}
+    whole = await lax.responses.create(**included)
+    async with lax.responses.stream(**included) as stream:
+        deltas = [event async for event in stream if event.type == "response.output_text.delta"]
+    tokens = [token for choice in json.loads(chat)["choices"] for token in choice["logprobs"]["content"]]
+    assert [(token["token"], bytes(token["bytes"]), token["top_logprobs"][0]["token"]) for token in tokens] == [
+        ("one ", b"one ", "one "),
+        ("two", b"two", "two"),
+    ]
+    said = [document["choices"][0]["logprobs"] for document in events(chunks)]
+    assert [token["token"] for logprobs in said if logprobs for token in logprobs["content"]] == ["one ", "two"]
+    assert json.loads(legacy)["choices"][0]["logprobs"]["text_offset"] == [0, 4]
+    offsets = [document["choices"][0]["logprobs"] for document in events(parts)]
+    assert [logprobs and (logprobs["tokens"], logprobs["text_offset"]) for logprobs in offsets] == [(["one "], [0]), (["two"], [4]), None]
+    message = whole.output[0]
+    assert message.type == "message"
+    assert [token.token for token in message.content[0].logprobs or []] == ["one ", "two"]  # type: ignore[union-attr]  # a text
+    assert [token.token for delta in deltas for token in delta.logprobs] == ["one ", "two"]
+
+
 async def test_completions_whole(client: Client, sdk: openai.AsyncOpenAI) -> None:
     """One choice for each prompt, times `n`."""
     await client.script({"text": "Good day", "finish_reason": "length"}, {"echo": True})
