@@ -1,24 +1,62 @@
-"""Removing a secret's text from bytes that came from outside."""
+"""Removing a secret's text from what came from outside."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Final
 
 from custody.reveal import REVEAL
 from custody.secret import Secret
 
-GONE: Final = b"[credential removed]"
+GONE: Final = b"[PROVIDER_CREDENTIAL]"
 SHORTEST: Final = 8
 """Shorter values occur by chance: removing them would garble answers and protect nothing."""
 
+_SPELT: Final = re.compile(rb"\\(?:u00[2-7][0-9a-fA-F]|/)")
+"""How JSON may spell a printable ASCII character otherwise (RFC 8259, section 7); quote and backslash are in no credential."""
+
+_SLASH: Final = {ord("/"): rb"|\\/"}
+
 
 def scrub(raw: bytes, secret: Secret) -> bytes:
-    """`raw` without the secret. Providers echo the credential they were sent in their error messages."""
+    """`raw` without the secret, also where JSON escapes spell it. Providers echo the credential they were sent in their error messages."""
     value = secret.reveal(REVEAL)
-    return raw.replace(value, GONE) if len(value) >= SHORTEST else raw
+    if len(value) < SHORTEST:
+        return raw
+    clean = raw.replace(value, GONE)
+    if b"\\" not in clean or not _SPELT.search(clean):
+        return clean
+    return _written(value).sub(GONE, clean)
+
+
+def _written(value: bytes) -> re.Pattern[bytes]:
+    """The secret with each character as it is or as an escape."""
+    return re.compile(b"".join(rb"(?:%b|\\u00(?i:%02x)%b)" % (re.escape(bytes((code,))), code, _SLASH.get(code, b"")) for code in value))
 
 
 def holds(text: str, secret: Secret) -> bool:
     """Whether the secret stands in `text`."""
-    value = secret.reveal(REVEAL)
-    return len(value) >= SHORTEST and value in text.encode("utf-8", "surrogatepass")
+    return any(True for _ in places(text, secret))
+
+
+def places(text: str, secret: Secret) -> Iterator[tuple[int, int]]:
+    """Where the secret stands in `text`: start and end, in characters."""
+    value = secret.reveal(REVEAL).decode("latin-1")
+    if len(value) < SHORTEST:
+        return
+    at = text.find(value)
+    while at >= 0:
+        yield at, at + len(value)
+        at = text.find(value, at + len(value))
+
+
+def begun(text: str, secret: Secret) -> int:
+    """Where at the end of `text` the secret may have begun; len(text) where it has not."""
+    value = secret.reveal(REVEAL).decode("latin-1")
+    if len(value) < SHORTEST:
+        return len(text)
+    for size in range(min(len(value) - 1, len(text)), 0, -1):
+        if text.endswith(value[:size]):
+            return len(text) - size
+    return len(text)

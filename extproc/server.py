@@ -22,9 +22,10 @@ from contracts.errors import PortcullisError
 from contracts.settings import Settings
 from contracts.snapshot import Snapshot
 from extproc.config import load, policy_folder
-from extproc.core.exchange import World
+from extproc.core.world import World
 from extproc.edge.driver import Gate
 from extproc.edge.grpc_stream import Server, new_loop, serve
+from extproc.edge.offload import Offload
 from extproc.edge.policy_embedded import EmbeddedPolicy
 from extproc.edge.snapshot import Credentials, follow
 from extproc.edge.spool import Spool
@@ -66,7 +67,8 @@ async def run(settings: Settings) -> None:
     copy = settings.data / "planes" / PLANE / "snapshot.json"
     following = asyncio.ensure_future(follow(settings.run / "snapshot.sock", plane.swap, copy))
     await asyncio.sleep(0)  # one step of it: a copy on disk is in force before the first request
-    gate = Gate(lambda: plane.world, policy, spool, credentials)
+    offload = Offload()
+    gate = Gate(lambda: plane.world, policy, spool, credentials, offload)
     server = await serve(settings.run / "extproc.sock", gate)
     gc.collect()
     gc.freeze()  # what start-up made lives as long as the process: the collector need not walk it again
@@ -79,6 +81,7 @@ async def run(settings: Settings) -> None:
         await following
     await server.close()
     await asyncio.gather(*gate.finishing)
+    await offload.close()
     await spool.close()
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
+from contracts.policy import Actions
 from contracts.usage import Usage
-from extproc.core.body import Change, Document
+from extproc.core.body import Document
 from extproc.core.dialects import Dialect, Route
-from extproc.core.stream import StreamedAnswer
-from extproc.core.tally import Blocked, Cut, Tally, Unreadable, changes_of, document_of, size
+from extproc.core.places import Place, search
+from extproc.core.spans import rewrite
+from extproc.core.tally import Blocked, Tally, Unreadable, changes_of, of_its_dialect, readable, size
 from extproc.redact import actions
+from extproc.redact.actions import Edit
 from extproc.redact.scanner import scan
-
-__all__ = ["Blocked", "BufferedAnswer", "Cut", "StreamedAnswer", "Unreadable", "buffered", "estimated_tokens"]
 
 _BYTES_PER_TOKEN: Final = 4
 
@@ -28,26 +29,24 @@ def estimated_tokens(text_bytes: int) -> int:
 class BufferedAnswer:
     """A whole answer, read. `body` None: as it was. `blocked` maps kinds to counts; where it isn't empty, nothing may leave.
 
-    `finish_reasons` are in the order of the choices. `text_bytes_out` counts the UTF-8 bytes of
-    what the model wrote, after redaction.
+    `finish_reasons` are in the order of the choices. `text_bytes_out` counts the UTF-8 bytes of what the model wrote, after
+    redaction, where the provider does not say how many tokens that was; else it is 0.
     """
 
-    body: bytes | None
+    body: bytes | None = field(repr=False)
     usage: Usage | None
     findings: Mapping[str, int]
     actions: Mapping[str, str]
     redacted: int
-    model: str
-    id: str
-    finish_reasons: tuple[str, ...]
-    text_bytes_out: int
     blocked: Mapping[str, int]
+    model: str = ""
+    id: str = ""
+    finish_reasons: tuple[str, ...] = ()
+    text_bytes_out: int = 0
 
 
-def buffered(
-    route: Route, raw: bytes, table: Mapping[str, str], max_depth: int, *, ok: bool = True, content_type: str = ""
-) -> BufferedAnswer:
-    """Read a whole body and take out what `table` (kind → action) says.
+def buffered(route: Route, raw: bytes, wanted: Actions, max_depth: int, ok: bool = True, content_type: str = "") -> BufferedAnswer:
+    """Read a whole body and do what `wanted` says about what is found.
 
     With `ok` it must be JSON. Without, it is what a provider says about its failure: any JSON, UTF-8
     text where `content_type` says text, or nothing.
@@ -56,46 +55,48 @@ def buffered(
         Unreadable: it is something else.
     """
     try:
-        return _json(route.dialect, document_of(raw, max_depth), table)
+        document = readable(raw, max_depth)
     except Unreadable:
         if ok or (raw and not content_type.strip().lower().startswith("text/")):
             raise
-    return _plain(raw, table)
+        return _plain(raw, wanted)
+    return _json(route.dialect, document, wanted)
 
 
-def _json(dialect: Dialect, document: Document, table: Mapping[str, str]) -> BufferedAnswer:
-    tally = Tally(table)
-    body, blocked, written = None, {}, 0
+def _json(dialect: Dialect, document: Document, wanted: Actions) -> BufferedAnswer:
+    tally = Tally(wanted)
+    facts = of_its_dialect(lambda: dialect.facts(document.tree))
+    usage = dialect.usage(document.tree, None)
+    body, blocked, edited = None, {}, []
     try:
-        changes, written = _judged(dialect, document, tally)
-        body = document.rewrite(changes) if changes else None
+        edited = _judged(dialect, document, facts.unread, tally)
+        body = rewrite(document.raw, changes_of(dialect, document, edited)) if edited else None
     except Blocked as found:
         blocked = found.kinds
-    facts = dialect.facts(document.tree)
     return BufferedAnswer(
         body=body,
-        usage=dialect.usage(document.tree),
+        usage=usage,
         findings=tally.findings,
         actions=tally.actions,
         redacted=tally.redacted,
+        blocked=blocked,
         model=facts.model,
         id=facts.id,
-        finish_reasons=tuple(reason for _, reason in facts.finished),
-        text_bytes_out=written,
-        blocked=blocked,
+        finish_reasons=facts.reasons,
+        text_bytes_out=0 if usage and usage.output else _written(dialect, document, edited),
     )
 
 
-def _plain(raw: bytes, table: Mapping[str, str]) -> BufferedAnswer:
+def _plain(raw: bytes, wanted: Actions) -> BufferedAnswer:
     text = _text(raw)
-    tally = Tally(table)
+    tally = Tally(wanted)
     body, blocked = None, {}
     try:
         edits = tally.judge(scan(text))
         body = actions.apply(text, edits).encode() if edits else None
     except Blocked as found:
         blocked = found.kinds
-    return BufferedAnswer(body, None, tally.findings, tally.actions, tally.redacted, "", "", (), 0, blocked)
+    return BufferedAnswer(body, None, tally.findings, tally.actions, tally.redacted, blocked)
 
 
 def _text(raw: bytes) -> str:
@@ -106,14 +107,30 @@ def _text(raw: bytes) -> str:
     raise Unreadable("the provider's error is not UTF-8")
 
 
-def _judged(dialect: Dialect, document: Document, tally: Tally) -> tuple[list[Change], int]:
-    """Changes to a whole answer, and how many bytes of text the model wrote. Every finding is counted before a block."""
-    leaves = document.leaves(dialect.answer_structural)
-    places = [(leaf, findings) for leaf in leaves if (findings := scan(leaf.text))]
-    every = [finding for _, findings in places for finding in findings]
-    if actions.blocked(every, tally.table):
-        tally.judge(every)
-    edited = [(leaf, edits) for leaf, findings in places if (edits := tally.judge(findings))]
-    by_token = {leaf.token: edits for leaf, edits in edited}
-    written = sum(size(leaf.text, by_token.get(leaf.token, [])) for leaf in leaves if dialect.generated(leaf.path))
-    return changes_of(dialect, document, edited), written
+def _judged(dialect: Dialect, document: Document, unread: Mapping[str, int], tally: Tally) -> list[tuple[Place, list[Edit]]]:
+    """Places of a whole answer with what is to be changed in them. Every finding is counted before a block."""
+    sighting = search(document, dialect.structural)
+    counts = dict(unread)
+    for kind, count in sighting.unread.items():
+        counts[kind] = max(counts.get(kind, 0), count)
+    every = [finding for place in sighting.places for finding in place.findings]
+    blocked: dict[str, int] = {}
+    for found in (actions.counts(every), counts):
+        try:
+            tally.note(found)
+        except Blocked as why:
+            blocked |= why.kinds
+    if blocked:
+        raise Blocked(blocked)
+    edited = [(place, tally.edits(place.findings)) for place in sighting.places]
+    return [(place, edits) for place, edits in edited if edits]
+
+
+def _written(dialect: Dialect, document: Document, edited: Sequence[tuple[Place, list[Edit]]]) -> int:
+    """UTF-8 bytes of what the model wrote."""
+    changed = {place.leaf.token: edits for place, edits in edited if place.encoded is None}
+    return sum(
+        size(leaf.text, changed.get(leaf.token, []) if leaf.token >= 0 else [])
+        for leaf in document.leaves()
+        if not leaf.named and dialect.generated(document.tree, leaf.path)
+    )

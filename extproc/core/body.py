@@ -1,175 +1,93 @@
-"""JSON text as addressable spans: read it once, change parts of it, leave every other byte alone.
+"""JSON text that is read once, strictly, and whose every text can be found again by its place.
 
 Strict on the way in, because two parsers that disagree about a body are a way round the gate: no
 byte order mark, no NaN, no lone surrogate, no member named twice (not even in another case, since
-some parsers fold it), nothing after the value (RFC 8259 with the interoperability advice of RFC 7493).
+some parsers fold it), nothing after the value, no number that a double can't hold (RFC 8259 with
+the interoperability advice of RFC 7493).
 
-Most bodies are never changed, so places in the bytes are looked for only by `Document.rewrite`.
-String tokens come in the same order as the strings of the parsed tree, member names included; the
-number of a string in that order is thus enough to find its token.
+Text is every string, every member's name, and every whole number that is long enough to be somebody's:
+a card's number needs no quotes. Most bodies hold nothing that is looked for, so `Document.texts` gives
+what there is without saying where, and places are made only by `Document.leaves`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain
-from operator import itemgetter
-from types import MappingProxyType
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 import orjson
 
-Path = tuple[str | int, ...]
-"""Where a value is: member names and positions in arrays, from the top."""
+from extproc.core.spans import STRING, Path
 
-Structure = Mapping[str, Any]
-"""Member names that hold no text, as a tree of names. Positions in arrays are left out; EMPTY marks a name."""
-
-EMPTY: Final[Structure] = MappingProxyType({})
-_NOT_NAMED: Final[Mapping[Any, Any]] = MappingProxyType({None: EMPTY})  # not empty, and no member's name is None
+__all__ = ["DEEPEST", "Document", "Leaf", "Malformed", "Path", "read"]
 
 DEEPEST: Final = 512
 """No setting allows more nesting levels than this; the walk over a tree is recursive."""
 
-_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-_NEST: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[][{}]', re.DOTALL)
-_SCALAR: Final = re.compile(rb"[^ \t\n\r,\]}]+")
-_SPACE: Final = re.compile(rb"[ \t\n\r]*+")
-_ESCAPE: Final = re.compile(rb"\\(?:u[dD][89abAB]..\\u....|u....|.)", re.DOTALL)
-_OBJECT, _ARRAY, _COMMA, _QUOTE = b'{[,"'
-_DEPTH_STEP: Final = {_OBJECT: 1, _ARRAY: 1, ord("}"): -1, ord("]"): -1}
+LONG_NUMBER: Final = 1_000_000
+"""Numbers below are counts, token ids, probabilities: no text is looked for in them."""
+
+EXACT: Final = 1 << 53
+"""From here on a double can't hold every whole number (IEEE 754; RFC 7493, section 2.2)."""
+
+_WHOLE_NUMBER: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|(?P<digits>[0-9]{16,})(?![0-9.eE])', re.DOTALL)
 
 
 class Malformed(ValueError):  # noqa: N818 - a name of the contract between the stages: what the bytes are
     """The bytes are not the JSON we accept. The text says why and holds nothing of the caller's."""
 
 
-class TextEdit(Protocol):
-    """Put `replacement` in the place of the characters from `start` up to `end` (text offsets)."""
-
-    @property
-    def start(self) -> int:
-        """First character that goes."""
-
-    @property
-    def end(self) -> int:
-        """First character that stays."""
-
-    @property
-    def replacement(self) -> str:
-        """What comes instead."""
-
-
 class Leaf(NamedTuple):
-    """A string of the tree. `token` is its number among the document's string tokens, names included."""
+    """A text of the tree. `token` is its number among the document's string tokens, names included; -1 for a number.
+
+    `named`: it is the name of the member at `path`, not its value.
+    """
 
     path: Path
     text: str
     token: int
-
-
-@dataclass(frozen=True, slots=True)
-class Edited:
-    """Change parts of a leaf's text. The edits don't overlap; offsets count characters of `leaf.text`."""
-
-    leaf: Leaf
-    edits: Sequence[TextEdit]
-
-
-@dataclass(frozen=True, slots=True)
-class Replaced:
-    """Put the JSON text `value` in the place of the value at `path`."""
-
-    path: Path
-    value: bytes
-
-
-Change = Edited | Replaced
-_Patch = tuple[int, int, bytes]
+    named: bool = False
 
 
 class Document:
     """JSON text that passed `read`, and its tree. Neither is ever changed."""
 
-    __slots__ = ("_tokens", "raw", "tree")
+    __slots__ = ("_names", "_numbers", "_strings", "raw", "tree")
 
-    def __init__(self, raw: bytes, tree: Any) -> None:
+    def __init__(self, raw: bytes, tree: Any, strings: list[str], names: list[str], numbers: list[int]) -> None:
         self.raw = raw
         self.tree = tree
-        self._tokens: list[tuple[int, int]] | None = None
+        self._strings = strings
+        self._names = names
+        self._numbers = numbers
 
-    def leaves(self, structural: Structure = EMPTY) -> list[Leaf]:
-        """Every string value that may hold text, in the order of the bytes.
+    def texts(self) -> list[str]:
+        """Every text, in no order that means anything."""
+        return [*self._strings, *self._names, *map(str, self._numbers)]
 
-        A string is left out only where the member names on its way from the top, positions in
-        arrays not counted, are exactly a way that `structural` names: `tools.type` covers the
-        strings in `tools[3].type` and `tools[3].type[0]`, but not `tools[3].type.note`, and no
-        `type` elsewhere. What nobody thought of is text.
-        """
-        if type(self.tree) is str:
-            return [Leaf((), self.tree, 0)]
+    def leaves(self) -> list[Leaf]:
+        """Every text with its place, in the order of the bytes."""
         found: list[Leaf] = []
-        if type(self.tree) is dict or type(self.tree) is list:
-            _collect(self.tree, structural or _NOT_NAMED, (), 0, found)
+        _collect(self.tree, (), 0, found)
         return found
 
-    def rewrite(self, changes: Iterable[Change]) -> bytes:
-        """The JSON text with `changes` made and every byte outside them as it was.
-
-        Inside an edited string too: an escape that no edit touches stays written as it was.
-
-        Raises:
-            KeyError: a path leads nowhere.
-            ValueError: changes overlap, an edit lies outside its text, or a new value is no JSON.
-        """
-        patches: list[_Patch] = []
-        for change in changes:
-            patches += self._edited(change) if isinstance(change, Edited) else (self._replaced(change),)
-        return _patched(self.raw, sorted(patches, key=itemgetter(0, 1)))
-
-    def _edited(self, change: Edited) -> Iterator[_Patch]:
-        if self._tokens is None:
-            self._tokens = [match.span() for match in _STRING.finditer(self.raw)]
-        start, end = self._tokens[change.leaf.token]
-        edits = sorted(change.edits, key=lambda edit: (edit.start, edit.end))
-        places = _places(self.raw[start + 1 : end - 1], [offset for edit in edits for offset in (edit.start, edit.end)])
-        for number, edit in enumerate(edits):
-            yield start + 1 + places[2 * number], start + 1 + places[2 * number + 1], orjson.dumps(edit.replacement)[1:-1]
-
-    def _replaced(self, change: Replaced) -> _Patch:
-        orjson.loads(change.value)
-        start = _locate(self.raw, change.path)
-        return start, _value_end(self.raw, start), change.value
+    def strings(self) -> list[Leaf]:
+        """Those leaves that are string values."""
+        return [leaf for leaf in self.leaves() if leaf.token >= 0 and not leaf.named]
 
 
-def structure(*names: str) -> Structure:
-    """Member names that hold no text, written `choices.message.role`: positions in arrays are left out."""
-    top: dict[str, Any] = {}
-    for name in names:
-        here = top
-        *above, last = name.split(".")
-        for step in above:
-            here = here.setdefault(step, {})
-        here.setdefault(last, {})
-    return top
-
-
-def read(raw: bytes, *, max_depth: int) -> Document:
-    """Parse a body. `max_depth` counts nested arrays and objects.
+def read(raw: bytes, *, max_depth: int, exact: bool = True) -> Document:
+    """Parse a body. `max_depth` counts nested arrays and objects; with `exact`, no whole number may be one that doubles can't hold.
 
     Raises:
-        Malformed: not JSON, not UTF-8, byte order mark, NaN or Infinity, lone surrogate, a member named twice, too deep.
+        Malformed: not JSON, not UTF-8, byte order mark, NaN or Infinity, lone surrogate, a member named twice, too deep, inexact.
     """
     try:
         tree = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         surrogate = "surrogate" in error.msg
     else:
-        if type(tree) is dict or type(tree) is list:
-            _examine(raw, tree, min(max_depth, DEEPEST))
-        return Document(raw, tree)
+        return _examined(raw, tree, min(max_depth, DEEPEST), exact=exact)
     # Raised here and not above: the parser's error holds the whole body, and would go along as the cause.
     raise Malformed(_complaint(raw, surrogate=surrogate))
 
@@ -181,13 +99,16 @@ def _complaint(raw: bytes, *, surrogate: bool) -> str:
         raw.decode()
     except UnicodeDecodeError:
         return "it is not UTF-8"
-    return "it has half of a surrogate pair" if surrogate else "it is not valid JSON"
+    return "it has half of a surrogate pair" if surrogate else "it is not valid JSON, or has a number out of range"
 
 
-def _examine(raw: bytes, tree: Any, max_depth: int) -> None:
+def _examined(raw: bytes, tree: Any, max_depth: int, *, exact: bool) -> Document:
     """Refuse what the parser lets pass: level by level, since most documents are flat and lists extend in C."""
-    level, depth, strings = [tree], 0, 0
+    level: list[Any] = [[tree]]
+    depth = -1
+    strings: list[str] = []
     names: list[str] = []
+    numbers: list[int | float] = []
     objects: list[dict[str, Any]] = []
     while level:
         depth += 1
@@ -201,25 +122,38 @@ def _examine(raw: bytes, tree: Any, max_depth: int) -> None:
                 values += node.values()
             else:
                 values += node
-        level = []
-        for value in values:
-            kind = type(value)
-            if kind is str:
-                strings += 1
-            elif kind is dict or kind is list:
-                level.append(value)
-    if _string_tokens(raw) != strings + len(names):
+        level = _sorted(values, strings, numbers)
+    if _string_tokens(raw) != len(strings) + len(names):
         raise Malformed("an object has two members of the same name")
     # Names of distinct lower-case ASCII can't be equal in another case; nearly every body ends here.
     joined = "".join(names)
     if not (joined.isascii() and joined == joined.lower()):
         _refuse_alike(objects)
+    if exact and [number for number in numbers if not -EXACT < number < EXACT]:
+        _refuse_inexact(raw)
+    return Document(raw, tree, strings, names, [int(number) for number in numbers if number == int(number)])
+
+
+def _sorted(values: list[Any], strings: list[str], numbers: list[int | float]) -> list[Any]:
+    """Strings and long numbers go where they belong; what is left has a level below it."""
+    deeper: list[Any] = []
+    for value in values:
+        kind = type(value)
+        if kind is str:
+            strings.append(value)
+        elif kind is dict or kind is list:
+            deeper.append(value)
+        elif (kind is int or kind is float) and not -LONG_NUMBER < value < LONG_NUMBER:
+            numbers.append(value)
+    return deeper
 
 
 def _string_tokens(raw: bytes) -> int:
     """How many string tokens the text has; a parser that keeps one of two equal members shows fewer."""
+    if b"\\" not in raw:
+        return raw.count(b'"') >> 1
     if b"\\\\" in raw:
-        return sum(1 for _ in _STRING.finditer(raw))
+        return sum(1 for _ in STRING.finditer(raw))
     return (raw.count(b'"') - raw.count(b'\\"')) >> 1
 
 
@@ -229,106 +163,28 @@ def _refuse_alike(objects: list[dict[str, Any]]) -> None:
             raise Malformed("an object has two members whose names differ only in case")
 
 
-def _collect(node: Any, structural: Structure, path: Path, token: int, found: list[Leaf]) -> int:
-    """Add the text leaves under `node` to `found`; `token` strings came before it. Gives the new count."""
-    if type(node) is list:
+def _refuse_inexact(raw: bytes) -> None:
+    for found in _WHOLE_NUMBER.finditer(raw):
+        digits = found["digits"]
+        if digits and int(float(digits)) != int(digits):
+            raise Malformed("it has a whole number that not every parser can hold; send it as a string")
+
+
+def _collect(node: Any, path: Path, token: int, found: list[Leaf]) -> int:
+    """Add the texts at and under `node` to `found`; `token` strings came before it. Gives the new count."""
+    kind = type(node)
+    if kind is str:
+        found.append(Leaf(path, node, token))
+        return token + 1
+    if kind is dict:
+        for name, value in node.items():
+            here = (*path, name)
+            found.append(Leaf(here, name, token, named=True))
+            token = _collect(value, here, token + 1, found)
+    elif kind is list:
         for position, value in enumerate(node):
-            kind = type(value)
-            if kind is str:
-                if structural:
-                    found.append(Leaf((*path, position), value, token))
-                token += 1
-            elif kind is dict or kind is list:
-                token = _collect(value, structural, (*path, position), token, found)
-        return token
-    for name, value in node.items():
-        token += 1
-        kind = type(value)
-        if kind is str:
-            if structural.get(name, _NOT_NAMED):
-                found.append(Leaf((*path, name), value, token))
-            token += 1
-        elif kind is dict or kind is list:
-            token = _collect(value, structural.get(name, _NOT_NAMED), (*path, name), token, found)
+            if type(value) is not float or not -LONG_NUMBER < value < LONG_NUMBER:
+                token = _collect(value, (*path, position), token, found)
+    elif (kind is int or kind is float) and not -LONG_NUMBER < node < LONG_NUMBER and node == (whole := int(node)):
+        found.append(Leaf(path, str(whole), -1))
     return token
-
-
-def _places(token: bytes, offsets: list[int]) -> list[int]:
-    """Byte offsets in a string token's inside for the character offsets `offsets`, which must ascend."""
-    if offsets != sorted(offsets):
-        raise ValueError("edits overlap")
-    places: list[int] = []
-    characters = at = 0
-    for escape in chain(_ESCAPE.finditer(token), (None,)):
-        plain = token[at : escape.start() if escape else None].decode()
-        seen, place = 0, at  # so far in this stretch: each character is encoded once, however many edits there are
-        while len(places) < len(offsets) and (ahead := offsets[len(places)] - characters) <= len(plain):
-            place += len(plain[seen:ahead].encode())
-            seen = ahead
-            places.append(place)
-        if escape:
-            characters += len(plain) + 1
-            at = escape.end()
-    if len(places) < len(offsets) or (offsets and offsets[0] < 0):
-        raise ValueError("an edit lies outside its text")
-    return places
-
-
-def _patched(raw: bytes, patches: list[_Patch]) -> bytes:
-    pieces: list[bytes] = []
-    at = 0
-    for start, end, new in patches:
-        if start < at:
-            raise ValueError("changes overlap")
-        pieces += (raw[at:start], new)
-        at = end
-    return b"".join((*pieces, raw[at:]))
-
-
-def _locate(raw: bytes, path: Path) -> int:
-    at = _end(_SPACE, raw, 0)
-    for step in path:
-        found = next((start for name, start in _children(raw, at) if name == step), None)
-        if found is None:
-            raise KeyError(path)
-        at = found
-    return at
-
-
-def _children(raw: bytes, at: int) -> Iterator[tuple[str | int, int]]:
-    """Name or position of each child of the value at `at`, and where the child's value starts."""
-    named = raw[at] == _OBJECT
-    if not named and raw[at] != _ARRAY:
-        return
-    at = _end(_SPACE, raw, at + 1)
-    position = 0
-    while raw[at] not in b"}]":
-        name: str | int = position
-        if named:
-            end = _end(_STRING, raw, at)
-            name = orjson.loads(raw[at:end])
-            at = _end(_SPACE, raw, _end(_SPACE, raw, end) + 1)
-        yield name, at
-        at = _end(_SPACE, raw, _value_end(raw, at))
-        if raw[at] == _COMMA:
-            at = _end(_SPACE, raw, at + 1)
-        position += 1
-
-
-def _value_end(raw: bytes, at: int) -> int:
-    if raw[at] == _QUOTE:
-        return _end(_STRING, raw, at)
-    if raw[at] not in b"{[":
-        return _end(_SCALAR, raw, at)
-    end, depth = at, 0
-    for token in _NEST.finditer(raw, at):
-        depth += _DEPTH_STEP.get(raw[token.start()], 0)
-        end = token.end()
-        if not depth:
-            break
-    return end
-
-
-def _end(pattern: re.Pattern[bytes], raw: bytes, at: int) -> int:
-    match = pattern.match(raw, at)
-    return match.end() if match else at

@@ -9,7 +9,6 @@ verdict, the redaction and the intent record. Envoy routes to no provider withou
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
 
 from contracts.audit import Intent
@@ -21,48 +20,32 @@ from contracts.errors import (
     PolicyUnavailable,
     Refused,
     UnknownRoute,
+    UnsupportedFeature,
 )
 from contracts.policy import PolicyInput, Principal, Verdict
 from contracts.settings import Limits
-from contracts.snapshot import DEFAULT_PROFILE, EnvironmentRecord, KeyRecord, ModelRecord, ProfileRecord, Snapshot
+from contracts.snapshot import DEFAULT_PROFILE, EnvironmentRecord, ModelRecord, Snapshot
 from custody import virtual_key
 from custody.secret import Secret
-from extproc.core import body, dialects, headers, prompt, refusals, relay
+from extproc.core import body, dialects, encodings, headers, listing, prompt, refusals, relay
 from extproc.core.dialects import Call, Route
 from extproc.core.effects import (
     Answer,
     AskPolicy,
     Clock,
     Complain,
+    Compute,
     Emit,
+    Hold,
     OpenCredential,
     OpenRoute,
+    OwnAnswer,
     PassHead,
     Record,
 )
 from extproc.core.events import Gone, RequestBody, RequestHead, ResponseHead
 from extproc.core.trail import Trail, keyless
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What an exchange begins with and keeps: the snapshot of that moment, the pepper, limits and names."""
-
-    snapshot: Snapshot
-    limits: Limits
-    plane: str
-    version: str
-    pepper: Secret | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """Who asks, and what applies to them."""
-
-    key: KeyRecord
-    environment: EnvironmentRecord
-    profile: ProfileRecord
-    user: str
+from extproc.core.world import Asker, World
 
 
 async def exchange(world: World, head: RequestHead) -> None:
@@ -70,26 +53,27 @@ async def exchange(world: World, head: RequestHead) -> None:
     trail = Trail.start(head, world.snapshot, world.plane, world.version)
     route: Route | None = None
     try:
-        route = declared(head)
+        route = trail.on(declared(head))
         asker = known(world, head)
-        trail.asked_by(asker.key)
-        trail.row.user = keyless(asker.user)
-        trail.row.zero_data_retention = asker.environment.zero_data_retention
+        trail.asked_by(asker)
         trail.row.metadata = {name: keyless(text) for name, text in metadata(head).items()}
-        raw = await request_body(trail, head)
-        document, call = understood(route, raw, world.limits)
+        if not route.upstream_path:
+            await listed(trail, world, head, route, asker)
+            return
+        raw = await request_body(trail, world.limits, head)
+        reading = await understood(trail, route, raw, world.limits)
+        call = reading.call
         trail.asks(call, len(raw), declared=call.model in world.snapshot.models)
-        model = target(world.snapshot, call)
-        trail.goes_to(route, model)
-        found = await searched(trail, document, route, call)
-        verdict = trail.judged(await decided(trail, policy_input(world, head, route, call, model, asker, found, len(raw))))
+        model = target(world.snapshot, route, call)
+        trail.goes_to(model)
+        verdict = trail.judged(await decided(trail, policy_input(world, head, route, model, asker, reading)))
         permitted(verdict)
-        clean = prompt.apply(document, found, verdict.actions, model=model.upstream if model.upstream != call.model else None)
-        trail.row.redacted_prompt, trail.row.actions = clean.places, clean.actions
+        trail.row.actions = {f"prompt.{kind}": action for kind, action in prompt.done(reading, verdict.actions).items()}
+        clean = await cleaned(trail, raw, reading, verdict, model, asker)
         await Record(Intent(row=trail.row))
         secret = await OpenCredential(model.credential)
-        answer = await sent_on(trail, route, model, clean.body, secret)
-        await relay.answer(trail, route, model, verdict, world.limits, answer, secret)
+        answer = await sent_on(trail, route, model, clean, secret)
+        await relay.answer(trail, route, call, model, verdict, world.limits, answer, secret)
     except Refused as refused:
         trail.refused(refused)
         await Answer(refusals.reply(route, refused, trail.row))
@@ -158,56 +142,52 @@ def metadata(head: RequestHead) -> dict[str, str]:
         raise InvalidRequest(f"{why}.") from None
 
 
-async def request_body(trail: Trail, head: RequestHead) -> bytes:
-    """The whole body. Only headers of the allow-list go on; the app's key is not among them."""
+async def request_body(trail: Trail, limits: Limits, head: RequestHead) -> bytes:
+    """The whole body, decoded. Only headers of the allow-list go on; the app's key is not among them."""
     if head.end:
         raise InvalidRequest("The request has no body.")
     if not headers.is_json(head.headers):
-        raise InvalidRequest("Send the body as uncompressed application/json.")
-    # An app that pastes its key into a header that goes on must not give it to the provider.
-    pasted = [name for name, text in head.headers if name in headers.TO_PROVIDER and "pcl_" in text]
-    event = await trail.says(PassHead(headers.ASK, (*headers.strip(head.headers), *pasted)))
+        raise InvalidRequest("Send the body as application/json, in UTF-8.")
+    coding = encodings.coding(head.headers)
+    await Hold(headers.length(head.headers))
+    event = await trail.says(PassHead(headers.ASK, (*headers.strip(head.headers), *headers.not_sent(head.headers))))
     if isinstance(event, ResponseHead):
         raise refusals.by_envoy(event)
     if not isinstance(event, RequestBody):
         raise TypeError("Envoy sent no request body after the head")
-    return event.data
+    raw = event.data
+    if coding:
+        raw = await Compute(encodings.weight(raw, coding), encodings.decode, (raw, coding, limits.request_bytes))
+    await Hold(len(raw))
+    return raw
 
 
-def understood(route: Route, raw: bytes, limits: Limits) -> tuple[body.Document, Call]:
-    """The body as a call of its dialect."""
-    try:
-        document = body.read(raw, max_depth=limits.json_depth)
-        return document, route.dialect.call(document)
-    except body.Malformed as why:
-        raise InvalidRequest(f"The body can't be read: {why}.") from None
+async def understood(trail: Trail, route: Route, raw: bytes, limits: Limits) -> prompt.Reading:
+    """The body as a call of its dialect, and what personal data is in it: where, which kinds, how many."""
+    began = await Clock()
+    reading = await Compute(len(raw), prompt.understood, (route, raw, limits.json_depth))
+    trail.row.redact_us = (await Clock() - began) // 1000
+    trail.row.findings_prompt = reading.counts
+    return reading
 
 
-def target(snapshot: Snapshot, call: Call) -> ModelRecord:
+def target(snapshot: Snapshot, route: Route, call: Call) -> ModelRecord:
     """Where the model asked for goes. An undeclared one is refused like one that the key may not use."""
     model = snapshot.models.get(call.model)
     if model is None:
         raise NotAllowed(NO_SUCH_MODEL, reasons=("model_not_allowed",))
+    spoken = snapshot.providers[model.provider].dialect if model.provider in snapshot.providers else ""
+    if spoken != route.dialect.name:
+        raise InvalidRequest(f"The model {model.name} is not served on {route.path}: its provider speaks another dialect ({spoken}).")
     return model
 
 
 NO_SUCH_MODEL: Final = "This key may not use that model. Ask whoever runs this gate which models it may use."
 
 
-async def searched(trail: Trail, document: body.Document, route: Route, call: Call) -> prompt.Found:
-    """Personal data in the prompt: where, which kinds, how many."""
-    began = await Clock()
-    found = prompt.find(document, route.dialect, call.unscanned)
-    trail.row.redact_us = (await Clock() - began) // 1000
-    trail.row.findings_prompt = found.counts
-    return found
-
-
-def policy_input(
-    world: World, head: RequestHead, route: Route, call: Call, model: ModelRecord, asker: Asker, found: prompt.Found, size: int
-) -> PolicyInput:
+def policy_input(world: World, head: RequestHead, route: Route, model: ModelRecord, asker: Asker, reading: prompt.Reading) -> PolicyInput:
     """What the rules get to know: who, what, where from and how much; no text."""
-    key, profile = asker.key, asker.profile
+    key, profile, call = asker.key, asker.profile, reading.call
     return PolicyInput(
         principal=Principal(world.snapshot.organisation, key.team, key.project, key.environment, key.id, key.name, asker.user),
         route=route.name,
@@ -218,9 +198,10 @@ def policy_input(
         stream=call.stream,
         source_address=head.source_address,
         time_ns=head.time,
-        request_bytes=size,
+        request_bytes=reading.size,
         max_tokens=call.max_tokens,
-        findings_prompt=found.counts,
+        features=call.features,
+        findings_prompt=reading.counts,
         key_models=key.models,
         key_routes=key.routes,
         profile_prompt=profile.prompt,
@@ -242,12 +223,45 @@ async def decided(trail: Trail, question: PolicyInput) -> Verdict:
 
 def permitted(verdict: Verdict) -> None:
     """Stop here unless the rules allow it."""
-    if not verdict.allow:
-        said_why = "; ".join(reason.message for reason in verdict.reasons) or "No rule allows this request."
-        raise NotAllowed(said_why, reasons=tuple(reason.code for reason in verdict.reasons))
+    if verdict.allow:
+        return
+    said_why = "; ".join(reason.message for reason in verdict.reasons) or "No rule allows this request."
+    codes = tuple(reason.code for reason in verdict.reasons)
+    if set(codes) == {UnsupportedFeature.code}:
+        raise UnsupportedFeature(said_why, reasons=codes)
+    raise NotAllowed(said_why, reasons=codes)
 
 
-async def sent_on(trail: Trail, route: Route, model: ModelRecord, clean: bytes | None, secret: Secret) -> ResponseHead:
+async def cleaned(trail: Trail, raw: bytes, reading: prompt.Reading, verdict: Verdict, model: ModelRecord, asker: Asker) -> bytes:
+    """What goes to the provider: edited where something was found, with the provider's name of the model, and what the gate asks for."""
+    call = reading.call
+    more = [*call.asks, *(call.forgets if asker.environment.zero_data_retention else ())]
+    if model.upstream != call.model:
+        more.append(prompt.named(model.upstream))
+    if not more and not reading.places:
+        return raw
+    began = await Clock()
+    clean: bytes
+    clean, trail.row.redacted_prompt = await Compute(len(raw), prompt.cleaned, (raw, reading, verdict.actions, more))
+    trail.row.redact_us += (await Clock() - began) // 1000
+    return clean
+
+
+async def listed(trail: Trail, world: World, head: RequestHead, route: Route, asker: Asker) -> None:
+    """The gate's own answer to who asks for models: those that the rules would let this key use now."""
+    if not head.end:
+        raise InvalidRequest("This path takes no body.")
+    allowed: list[ModelRecord] = []
+    for model in world.snapshot.models.values():
+        asked = prompt.Reading(Call(model.name), (), {}, 0)
+        if trail.judged(await decided(trail, policy_input(world, head, route, model, asker, asked))).allow:
+            allowed.append(model)
+    said = listing.document(allowed)
+    trail.listed(len(said))
+    await Answer(OwnAnswer(200, (*refusals.told(trail.row), ("content-type", "application/json")), said, "served"))
+
+
+async def sent_on(trail: Trail, route: Route, model: ModelRecord, clean: bytes, secret: Secret) -> ResponseHead:
     """Open the route to the provider, and wait for the head of its answer."""
     name, prefix = route.dialect.credential_header
     event = await trail.says(OpenRoute(model.provider, route.name, name, prefix, secret, clean))

@@ -16,8 +16,11 @@ from typing import Final
 
 from extproc.core.body import Malformed, read
 from extproc.core.events import Headers
+from extproc.redact.scanner import scan
 
-TO_PROVIDER: Final = frozenset({"accept", "accept-encoding", "content-type", "openai-beta", "user-agent"})
+TO_PROVIDER: Final = frozenset(
+    {"accept", "accept-encoding", "anthropic-beta", "anthropic-version", "content-type", "openai-beta", "user-agent"}
+)
 """Request headers that are sent on. `accept-encoding` is there because ASK overwrites it.
 
 Not there, with a reason: `authorization`, `x-api-key` and their like carry the virtual key;
@@ -33,6 +36,7 @@ TO_APP: Final = frozenset(
         "date",
         "openai-processing-ms",
         "openai-version",
+        "request-id",
         "retry-after",
         "retry-after-ms",
         "server",
@@ -55,6 +59,7 @@ _ENVOYS: Final = frozenset({"host", "content-length", "transfer-encoding", "x-re
 """Envoy finds no route for a request without `x-forwarded-proto`; the route takes it off (controlplane/envoy_routes.py)."""
 
 _KEY_HEADERS: Final = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
+_DIGITS: Final = 19  # of a length that any program can hold
 _MAX_USER: Final = 256
 _MAX_METADATA: Final = 2048
 _MAX_PAIRS: Final = 16
@@ -82,6 +87,17 @@ def value(headers: Headers, name: str) -> str | None:
 def strip(headers: Headers) -> tuple[str, ...]:
     """Names to take off a request before it is sent on."""
     return _removals(_names(headers), TO_PROVIDER)
+
+
+def not_sent(headers: Headers) -> tuple[str, ...]:
+    """Names of headers that could go on but hold a virtual key, pasted there by mistake, or personal data."""
+    return tuple([name for name, text in headers if name in TO_PROVIDER and _dirty(text)])
+
+
+@lru_cache(maxsize=512)
+def _dirty(text: str) -> bool:
+    """An app says the same in its headers time after time."""
+    return "pcl_" in text or bool(scan(text))
 
 
 def answer_removals(headers: Headers) -> tuple[str, ...]:
@@ -171,6 +187,15 @@ def traceparent(headers: Headers) -> tuple[str, str]:
     return match[2], match[3]
 
 
+# ── how much there is ───────────────────────────────────────────────────
+
+
+def length(headers: Headers) -> int:
+    """Bytes of the body, as its head announces them; 0 where it does not say."""
+    announced = first(headers, "content-length")
+    return int(announced) if announced.isascii() and announced.isdigit() and len(announced) < _DIGITS else 0
+
+
 # ── what the gate can't read ───────────────────────────────────────────────────
 
 
@@ -185,8 +210,8 @@ def encoded(headers: Headers) -> bool:
 
 
 def is_json(headers: Headers) -> bool:
-    """The body says it is JSON in UTF-8, and is not encoded."""
-    return not encoded(headers) and bool(_JSON.fullmatch((value(headers, "content-type") or "").strip()))
+    """The body says it is JSON in UTF-8, however it is encoded on the way."""
+    return bool(_JSON.fullmatch((value(headers, "content-type") or "").strip()))
 
 
 def media_type(headers: Headers) -> str:

@@ -1,69 +1,70 @@
-"""Personal data in a prompt: found before the verdict, acted on after it."""
+"""A prompt: read strictly, personal data found before the verdict, acted on after it.
+
+Both halves are pure work over bytes, so that large bodies can be read and rewritten away from the event loop:
+what the first half finds is small, and the second needs nothing else of the document but its bytes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 import orjson
 
+from contracts.errors import InvalidRequest
 from contracts.policy import Actions
 from extproc.core import refusals
-from extproc.core.body import Change, Document, Edited, Leaf, Replaced
-from extproc.core.dialects import Dialect
+from extproc.core.body import Malformed, read
+from extproc.core.dialects import Call, Route
+from extproc.core.places import Place, changes, search
+from extproc.core.spans import Change, Replaced, rewrite
+from extproc.core.tally import action_on
 from extproc.redact import actions
-from extproc.redact.finding import Finding
-from extproc.redact.scanner import scan
-
-UNSCANNED: Final = "UNSCANNED"
-"""Parts of a prompt that hold no text: images, sound, files."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Findings by text leaf of the body, and how many of each kind."""
+class Reading:
+    """A body that was understood: what it asks for, where findings are, and how many of each kind."""
 
-    places: Sequence[tuple[Leaf, Sequence[Finding]]] = field(repr=False)
+    call: Call
+    places: Sequence[Place] = field(repr=False)
     counts: Mapping[str, int]
+    size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Clean:
-    """What may be sent on: the new body (None: as it came), how many places changed, and what was done by kind."""
+def understood(route: Route, raw: bytes, max_depth: int) -> Reading:
+    """Read a body as a call of its route's dialect, and look into every text of it. What can't be read is a finding too.
 
-    body: bytes | None = field(repr=False)
-    places: int
-    actions: Mapping[str, str]
-
-
-def find(document: Document, dialect: Dialect, unscanned: int) -> Found:
-    """Look into every text leaf of the body. `unscanned` parts can't be looked into: that is a finding too."""
-    places = [(leaf, findings) for leaf in document.leaves(dialect.prompt_structural) if (findings := scan(leaf.text))]
-    counts = actions.counts([finding for _, findings in places for finding in findings])
-    return Found(places, {**counts, UNSCANNED: unscanned} if unscanned else counts)
-
-
-def apply(document: Document, found: Found, wanted: Actions, *, model: str | None) -> Clean:
-    """Act on what was found, by the verdict's actions; `model` is the name that the provider knows, None to keep the app's.
-
-    Raises GuardrailBlocked where the action on a found kind is block.
+    Raises:
+        InvalidRequest: it is no JSON that every parser reads alike, or not of the dialect; the text names the member.
     """
-    done = {kind: action(wanted, kind) for kind in found.counts}
-    blocked = {kind: count for kind, count in found.counts.items() if done[kind] == "block"}
+    try:
+        document = read(raw, max_depth=max_depth)
+        call = route.dialect.call(document)
+    except Malformed as why:
+        raise InvalidRequest(f"The body can't be read: {why}.") from None
+    sighting = search(document, route.dialect.structural, call.files)
+    counts = actions.counts(finding for place in sighting.places for finding in place.findings)
+    for kind in (*call.unread, *sighting.unread):
+        counts[kind] = max(call.unread.get(kind, 0), sighting.unread.get(kind, 0))
+    return Reading(call, sighting.places, counts, len(raw))
+
+
+def done(reading: Reading, wanted: Actions) -> Mapping[str, str]:
+    """What is done about each kind that was found. Raises GuardrailBlocked where that is block."""
+    by_kind = {kind: action_on(kind, wanted.prompt, wanted.unscanned) for kind in reading.counts}
+    blocked = {kind: count for kind, count in reading.counts.items() if by_kind[kind] == "block"}
     if blocked:
         raise refusals.blocked("prompt", blocked)
-    edited = [(leaf, actions.edits(findings, wanted.prompt)) for leaf, findings in found.places]
-    changes: list[Change] = [Edited(leaf, edits) for leaf, edits in edited if edits]
-    if model is not None:
-        changes.append(Replaced(("model",), orjson.dumps(model)))
-    return Clean(
-        document.rewrite(changes) if changes else None,
-        sum(len(edits) for _, edits in edited),
-        {f"prompt.{kind}": name for kind, name in done.items()},
-    )
+    return by_kind
 
 
-def action(wanted: Actions, kind: str) -> str:
-    """The action on a kind; parts that can't be scanned have one of their own."""
-    return wanted.unscanned if kind == UNSCANNED else actions.strongest(wanted.prompt, kind)
+def cleaned(raw: bytes, reading: Reading, wanted: Actions, more: Sequence[Change]) -> tuple[bytes, int]:
+    """The body as it may be sent on, and how many places changed. `more` is what the gate changes besides what was found."""
+    edited = [(place, actions.edits(place.findings, wanted.prompt)) for place in reading.places]
+    return rewrite(raw, [*changes(raw, edited), *more]), sum(len(edits) for _, edits in edited)
+
+
+def named(model: str) -> Change:
+    """The model's name as the provider knows it, in the place of the app's."""
+    return Replaced(("model",), orjson.dumps(model))

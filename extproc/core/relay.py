@@ -7,22 +7,24 @@ any answer and with the credential's text removed.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
-
-import orjson
 
 from contracts.errors import Refused, UpstreamError
 from contracts.policy import Verdict
 from contracts.settings import Limits
 from contracts.snapshot import ModelRecord
-from custody.scrub import holds, scrub
+from custody import scrub
 from custody.secret import Secret
 from extproc.core import headers, refusals
-from extproc.core.answer import Blocked, BufferedAnswer, StreamedAnswer, Unreadable, buffered
-from extproc.core.dialects import Route
-from extproc.core.effects import Answer, Cut, PassAnswerHead, PassBody, PassTrailers, Reply
+from extproc.core.answer import BufferedAnswer, buffered
+from extproc.core.dialects import Call, Route
+from extproc.core.effects import Answer, Compute, Cut, Hold, PassAnswerHead, PassBody, PassTrailers, Reply
 from extproc.core.events import Event, Headers, ResponseBody, ResponseHead, ResponseTrailers
+from extproc.core.stream import StreamedAnswer
+from extproc.core.tally import CREDENTIAL, Blocked, Unreadable
 from extproc.core.trail import Trail
+from extproc.redact.finding import Detector, Finding
 from extproc.redact.scanner import scan
 
 OK: Final = 200
@@ -33,34 +35,30 @@ COMPRESSED: Final = "The provider sent a compressed answer though none was asked
 
 
 async def answer(
-    trail: Trail, route: Route, model: ModelRecord, verdict: Verdict, limits: Limits, head: ResponseHead, secret: Secret
+    trail: Trail, route: Route, call: Call, model: ModelRecord, verdict: Verdict, limits: Limits, head: ResponseHead, secret: Secret
 ) -> None:
     """Hand the provider's answer to the app."""
     if headers.encoded(head.headers):
         raise UpstreamError(COMPRESSED, termination="upstream_garbage")
     if head.status == OK and headers.is_event_stream(head.headers) and not head.end:
-        await streamed(trail, route, model, verdict, head, secret)
+        await streamed(trail, route, call, model, verdict, head, secret)
     else:
         await whole(trail, route, model, verdict, limits, head, secret)
 
 
 def not_shown(head: ResponseHead, secret: Secret) -> tuple[str, ...]:
     """Headers the app does not get: those off the allow-list, and any that repeats the credential or holds personal data."""
-    said = [name for name, value in head.headers if name in headers.TO_APP and (holds(value, secret) or scan(value))]
+    said = [name for name, value in head.headers if name in headers.TO_APP and (scrub.holds(value, secret) or scan(value))]
     return (*headers.answer_removals(head.headers), *said)
 
 
-def scrubbed(raw: bytes, secret: Secret) -> bytes:
-    """The provider's bytes without the credential, also where it is spelt with JSON escapes."""
-    clean = scrub(raw, secret)
-    if b"\\" not in clean:
-        return clean
-    try:
-        plain = orjson.dumps(orjson.loads(clean))
-    except orjson.JSONDecodeError:
-        return clean
-    found = scrub(plain, secret)
-    return clean if found == plain else found
+def echoes(secret: Secret) -> Detector:
+    """Finds the credential in a text that comes in pieces."""
+
+    def find(text: str) -> Iterator[Finding]:
+        return (Finding(CREDENTIAL, start, end, "credential") for start, end in scrub.places(text, secret))
+
+    return Detector(CREDENTIAL, find, lambda text: scrub.begun(text, secret))
 
 
 # ── one body ──────────────────────────────────────────────────────────────────
@@ -72,25 +70,27 @@ async def whole(
     """An answer in one piece: redacted, priced, and only then shown."""
     # No header names the exchange yet: until the body is answered too, Envoy holds back what it was not told to show.
     gone = not_shown(head, secret)
+    await Hold(trail.row.request_bytes + headers.length(head.headers))
     event: Event = head if head.end else await trail.says(PassAnswerHead(remove_headers=gone))
     raw = event.data if isinstance(event, ResponseBody) else b""
     trail.first_bytes(event.at)
-    clean = scrubbed(raw, secret)
+    clean = scrub.scrub(raw, secret)
+    kind = headers.media_type(head.headers)
+    asked = (route, clean, verdict.actions, limits.json_depth, head.status == OK, kind)
     try:
-        kind = headers.media_type(head.headers)
-        read = buffered(route, clean, verdict.actions.answer, limits.json_depth, ok=head.status == OK, content_type=kind)
+        read = await Compute(len(clean), buffered, asked)
     except Unreadable as why:
         message = f"The provider answered {head.status} with what can't be read: {why}. It was not passed on."
         raise UpstreamError(message, termination="upstream_garbage") from None
     note(trail, read)
     if read.blocked:
-        trail.used(read.usage, model, read.text_bytes_out)
+        trail.used(read.usage, route, model, read.text_bytes_out)
         raise refusals.blocked("answer", read.blocked)
     out = read.body if read.body is not None else clean
     if head.status >= SERVER_ERROR or head.status in OUR_FAULT or head.status in REDIRECT:
         raise UpstreamError(f"The provider answered {head.status}.", provider=(head.status, out))
     if head.status == OK:
-        trail.used(read.usage, model, read.text_bytes_out)
+        trail.used(read.usage, route, model, read.text_bytes_out)
         trail.ended(head.status, "served", "complete")
     else:
         trail.ended(head.status, "failed", "upstream_status", UpstreamError.code)
@@ -122,9 +122,12 @@ async def last(trail: Trail, reply: Reply, event: Event) -> None:
 # ── an event stream ───────────────────────────────────────────────────────────
 
 
-async def streamed(trail: Trail, route: Route, model: ModelRecord, verdict: Verdict, head: ResponseHead, secret: Secret) -> None:
+async def streamed(
+    trail: Trail, route: Route, call: Call, model: ModelRecord, verdict: Verdict, head: ResponseHead, secret: Secret
+) -> None:
     """An answer in events: each leaves as soon as its text is decided."""
-    stream = StreamedAnswer(route, verdict.actions.answer, without=lambda raw: scrubbed(raw, secret))
+    without, more = lambda raw: scrub.scrub(raw, secret), (echoes(secret),)
+    stream = StreamedAnswer(route, verdict.actions, hides_usage=call.hides_usage, without=without, more=more)
     event = await trail.says(PassAnswerHead(refusals.told(trail.row), not_shown(head, secret), streamed=True))
     try:
         while isinstance(event, ResponseBody):
@@ -148,7 +151,7 @@ async def streamed(trail: Trail, route: Route, model: ModelRecord, verdict: Verd
     finally:
         note(trail, stream)
         trail.row.chunks = stream.chunks
-        trail.used(stream.usage, model, stream.text_bytes_out)
+        trail.used(stream.usage, route, model, stream.text_bytes_out, whole=stream.done or bool(stream.finish_reasons))
 
 
 def closed(trail: Trail, stream: StreamedAnswer, out: bytes = b"") -> None:

@@ -18,14 +18,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from contracts.policy import Actions
 from contracts.usage import Usage
 from extproc.core.body import Document, Leaf
 from extproc.core.dialects import Channel, Route
+from extproc.core.places import Place, search
+from extproc.core.spans import rewrite
 from extproc.core.sse import Event, EventTooLarge, Splitter
-from extproc.core.tally import Cut, Tally, Unreadable, changes_of, document_of, size
+from extproc.core.tally import Cut, Tally, Unreadable, changes_of, of_its_dialect, readable, size
 from extproc.redact.actions import Edit
+from extproc.redact.finding import Detector
+from extproc.redact.growing import GrowingText
 from extproc.redact.scanner import scan
-from extproc.redact.window import Settled, Window
+from extproc.redact.window import Settled
 
 STREAM_DEPTH: Final = 64
 """Levels that the JSON of one event may nest."""
@@ -33,34 +38,40 @@ STREAM_DEPTH: Final = 64
 PATIENCE: Final = 16
 """Events with text of the same choice that a text may keep waiting without growing itself."""
 
+MOST_HELD: Final = 4 << 20
+"""Bytes of events. When more wait for one text, it is decided as if it had ended: memory stays flat whatever a provider does."""
+
 
 class _Text:
     """One text that comes in pieces: how much of it came, how much is decided, and the edits ahead."""
 
-    __slots__ = ("_tally", "_window", "decided", "edits", "length", "turn")
+    __slots__ = ("_growing", "_tally", "decided", "edits", "turn")
 
-    def __init__(self, tally: Tally) -> None:
-        self._window = Window()
+    def __init__(self, tally: Tally, more: tuple[Detector, ...]) -> None:
+        self._growing = GrowingText(more)
         self._tally = tally
-        self.length = 0
         self.turn = 0
         self.decided = 0
         self.edits: list[Edit] = []
 
+    @property
+    def length(self) -> int:
+        """Characters that came."""
+        return self._growing.length
+
     def grow(self, piece: str, turn: int) -> None:
         self.turn = turn
-        self.length += len(piece)
-        self._settle(self._window.feed(piece))
+        self._settle(self._growing.feed(piece))
 
     def finish(self) -> None:
         """Nothing follows, so all of it is decided. Asking twice changes nothing."""
         if self.decided < self.length:
-            self._settle(self._window.finish())
-            self.decided = self.length
+            self._settle(self._growing.finish())
 
     def _settle(self, settled: Settled) -> None:
         self.decided = settled.upto
-        self.edits += self._tally.judge(settled.findings)
+        self.edits += [self._growing.fitting(edit) for edit in self._tally.judge(settled.findings)]
+        self._growing.forget(self.decided)
 
     def take(self, start: int, end: int) -> list[Edit]:
         """The edits for the piece from `start` up to `end`, in offsets of the piece; pieces are taken in order."""
@@ -75,10 +86,10 @@ class _Text:
 
 @dataclass(slots=True)
 class _Piece:
-    """Where a leaf of an event stands in its text."""
+    """Where a leaf of an event stands in its text; `group` is the texts that may fall behind together."""
 
     leaf: Leaf
-    choice: int | str
+    group: int | str
     text: _Text
     start: int
     end: int
@@ -86,13 +97,14 @@ class _Piece:
 
 @dataclass(slots=True)
 class _Held:
-    """An event on its way. `whole` are edits of leaves that are texts of their own."""
+    """An event on its way. `whole` are edits of leaves that are texts of their own; `hidden`: the app did not ask for it."""
 
     event: Event
     document: Document | None = None
     pieces: list[_Piece] = field(default_factory=list)
-    whole: list[tuple[Leaf, list[Edit]]] = field(default_factory=list)
+    whole: list[tuple[Place, list[Edit]]] = field(default_factory=list)
     written: int = 0
+    hidden: bool = False
 
     @property
     def decided(self) -> bool:
@@ -102,8 +114,10 @@ class _Held:
 class StreamedAnswer:
     """An event stream on its way to the app. `feed` gives the bytes that may leave now, `finish` the last of them.
 
+    `without` takes out of bytes what may leave under no circumstances; `more` detectors look for it where it comes in pieces.
+
     Attributes:
-        usage: tokens as the provider counted them, None until it does; the last count stands.
+        usage: tokens as the provider counted them so far, None until it does.
         findings: kind → count; `actions`: kind → what was done; `redacted`: places changed.
         model, id: as the provider says; `finish_reasons` in the order they came.
         chunks: events with data, `[DONE]` not counted.
@@ -118,7 +132,14 @@ class StreamedAnswer:
     """
 
     def __init__(
-        self, route: Route, table: Mapping[str, str], *, max_depth: int = STREAM_DEPTH, without: Callable[[bytes], bytes] = bytes
+        self,
+        route: Route,
+        wanted: Actions,
+        *,
+        hides_usage: bool = False,
+        max_depth: int = STREAM_DEPTH,
+        without: Callable[[bytes], bytes] = bytes,
+        more: tuple[Detector, ...] = (),
     ) -> None:
         self.usage: Usage | None = None
         self.model = ""
@@ -130,13 +151,16 @@ class StreamedAnswer:
         self.truncated = False
         self.text_bytes_out = 0
         self._dialect = route.dialect
+        self._hides_usage = hides_usage
         self._depth = max_depth
-        self._tally = Tally(table)
+        self._tally = Tally(wanted)
         self._without = without
+        self._more = more
         self._splitter = Splitter()
         self._held: deque[_Held] = deque()
+        self._held_bytes = 0
         self._texts: dict[Channel, _Text] = {}
-        self._finished: set[int | str] = set()
+        self._closed: set[Channel] = set()
         self._turns: dict[int | str, int] = {}
 
     @property
@@ -162,7 +186,7 @@ class StreamedAnswer:
         """The stream is over, by its end or by trailers: all that is held is decided and leaves."""
         out = self._pass(self._splitter.finish(), last=True)
         rest = self._splitter.rest()
-        if rest.removeprefix(b"data:").strip() == self._dialect.done:
+        if self._dialect.done and rest.removeprefix(b"data:").strip() == self._dialect.done:
             # Some providers leave out the last blank line, and some readers want to see the mark all the same.
             self.done = True
             return out + rest
@@ -187,14 +211,19 @@ class StreamedAnswer:
 
     def _release(self, out: list[bytes]) -> None:
         while self._held:
-            if not self._held[0].decided and not (len(self._held) > PATIENCE and self._given_up(self._held[0])):
+            first = self._held[0]
+            if not first.decided and not self._given_up(first):
                 return
-            out.append(self._written(self._held.popleft()))
+            self._held.popleft()
+            self._held_bytes -= len(first.event.raw)
+            out.append(self._written(first))
 
     def _given_up(self, held: _Held) -> bool:
         """Decide the texts of `held` that have not grown for too long; whether that was all it waited for."""
+        if len(self._held) <= PATIENCE and self._held_bytes <= MOST_HELD:
+            return False
         for piece in held.pieces:
-            if self._turns[piece.choice] - piece.text.turn > PATIENCE:
+            if self._turns[piece.group] - piece.text.turn > PATIENCE or self._held_bytes > MOST_HELD:
                 piece.text.finish()
         return held.decided
 
@@ -204,16 +233,16 @@ class StreamedAnswer:
         event = self._scrubbed(event)
         if event.beside and self._tally.judge(scan(event.beside.decode(errors="replace"))):
             event = Event(event.without_rest(), event.data, None)
+        held = _Held(event)
+        self._held_bytes += len(event.raw)
         if not event.data:
-            return _Held(event)
-        if event.data.strip() == self._dialect.done:
-            self.done = True
-            self._finish_texts(self._texts)
-            return _Held(event)
+            return held
+        if self._dialect.done and event.data.strip() == self._dialect.done:
+            self._end()
+            return held
         self.chunks += 1
-        document = document_of(event.data, self._depth)
-        held = _Held(event, document)
-        self._absorb_document(held, document)
+        held.document = readable(event.data, self._depth)
+        self._absorb_document(held, held.document)
         return held
 
     def _scrubbed(self, event: Event) -> Event:
@@ -228,43 +257,60 @@ class StreamedAnswer:
 
     def _absorb_document(self, held: _Held, document: Document) -> None:
         tree = document.tree
-        grown: set[int | str] = set()
-        for leaf in document.leaves(self._dialect.answer_structural):
-            channel = self._dialect.channel(tree, leaf.path)
-            if channel is None:
-                self._absorb_whole(held, leaf)
-            elif leaf.text:
-                held.pieces.append(self._piece(channel, leaf))
-                grown.add(channel[0])
-        for choice in grown:
-            self._turns[choice] = self._turns.get(choice, 0) + 1
-        facts = self._dialect.facts(tree)
+        facts = of_its_dialect(lambda: self._dialect.facts(tree))
+        self._absorb_texts(held, document)
+        self._absorb_wholes(held, document, facts.unread)
         self.model = self.model or facts.model
         self.id = self.id or facts.id
         self.failed = self.failed or facts.failed
-        self.usage = self._dialect.usage(tree) or self.usage
-        for choice, reason in facts.finished:
-            self.finish_reasons.append(reason)
-            self._finished.add(choice)
-            self._finish_texts(channel for channel in self._texts if channel[0] == choice)
+        self.usage = self._dialect.usage(tree, self.usage)
+        self.finish_reasons += facts.reasons
+        held.hidden = facts.extra and self._hides_usage
+        for closed in facts.closed:
+            self._closed.add(closed)
+            self._finish_texts(channel for channel in self._texts if channel[: len(closed)] == closed)
+        if facts.done:
+            self._end()
 
-    def _absorb_whole(self, held: _Held, leaf: Leaf) -> None:
-        edits = self._tally.judge(scan(leaf.text))
-        if edits:
-            held.whole.append((leaf, edits))
-        if self._dialect.generated(leaf.path):
-            held.written += size(leaf.text, edits)
+    def _absorb_texts(self, held: _Held, document: Document) -> None:
+        """The leaves that go on with a text of earlier events."""
+        grown: set[int | str] = set()
+        for leaf in document.strings():
+            channel = self._dialect.channel(document.tree, leaf.path)
+            if channel is not None and leaf.text:
+                held.pieces.append(self._piece(channel, leaf))
+                grown.add(channel[0])
+            elif leaf.text and self._dialect.generated(document.tree, leaf.path):
+                held.written += len(leaf.text.encode())
+        for group in grown:
+            self._turns[group] = self._turns.get(group, 0) + 1
+
+    def _absorb_wholes(self, held: _Held, document: Document, unread: Mapping[str, int]) -> None:
+        """Everything else in the event: texts of their own, names, numbers, and what can't be read."""
+        sighting = search(document, self._dialect.structural)
+        in_pieces = {piece.leaf.token for piece in held.pieces}
+        for place in sighting.places:
+            if place.leaf.named or place.leaf.token not in in_pieces:
+                held.whole.append((place, self._tally.judge(place.findings)))
+        counts = {kind: max(unread.get(kind, 0), sighting.unread.get(kind, 0)) for kind in (*unread, *sighting.unread)}
+        if counts:
+            self._tally.note(counts)
 
     def _piece(self, channel: Channel, leaf: Leaf) -> _Piece:
-        if self.done or channel[0] in self._finished:
-            # What was held of this choice has left as complete; a finding that goes on here would leave in halves.
+        if self.done or (self._closed and any(channel[:length] in self._closed for length in range(1, len(channel) + 1))):
+            # What was held of this text has left as complete; a finding that goes on here would leave in halves.
             raise Unreadable("the provider went on with a text that it had finished")
         text = self._texts.get(channel)
         if text is None:
-            text = self._texts[channel] = _Text(self._tally)
+            text = self._texts[channel] = _Text(self._tally, self._more)
         start = text.length
         text.grow(leaf.text, self._turns.get(channel[0], 0))
         return _Piece(leaf, channel[0], text, start, text.length)
+
+    def _end(self) -> None:
+        """The stream's own end mark: no text goes on after it."""
+        self.done = True
+        self._finish_texts(self._texts)
 
     def _finish_texts(self, channels: Iterable[Channel]) -> None:
         for channel in channels:
@@ -279,7 +325,9 @@ class StreamedAnswer:
             edits = piece.text.take(piece.start, piece.end) if piece.text.edits else []
             self.text_bytes_out += size(piece.leaf.text, edits)
             if edits:
-                edited.append((piece.leaf, edits))
+                edited.append((Place(piece.leaf, (), part=True), edits))
+        if held.hidden:
+            return b""
         if not edited or held.document is None:
             return held.event.raw
-        return held.event.with_data(held.document.rewrite(changes_of(self._dialect, held.document, edited)))
+        return held.event.with_data(rewrite(held.document.raw, changes_of(self._dialect, held.document, edited)))

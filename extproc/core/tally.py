@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final, TypeVar
 
-from extproc.core.body import Change, Document, Edited, Leaf, Malformed, Path, Replaced, read
+from contracts.policy import Actions
+from extproc.core import places
+from extproc.core.body import Document, Malformed, Path, read
 from extproc.core.dialects import Dialect
+from extproc.core.dialects.shape import UNSCANNED
+from extproc.core.places import Place
+from extproc.core.spans import Change, Replaced
 from extproc.redact import actions
 from extproc.redact.actions import Edit
 from extproc.redact.finding import Finding
+
+T = TypeVar("T")
+
+CREDENTIAL: Final = "PROVIDER_CREDENTIAL"
+"""The provider gave back the secret it was sent: taken out, whatever any table says."""
 
 
 class Cut(Exception):  # noqa: N818 - how an answer ends; its subclasses say why
@@ -32,11 +43,18 @@ class Unreadable(Cut):
     """The answer is not of its dialect, so nobody can say what is in it. The text holds nothing of it."""
 
 
+def action_on(kind: str, table: Mapping[str, str], unscanned: str) -> str:
+    """The action on a kind; what can't be read has one of its own, and the credential always goes."""
+    if kind == CREDENTIAL:
+        return "redact"
+    return unscanned if kind.startswith(UNSCANNED) else actions.strongest(table, kind)
+
+
 @dataclass(slots=True)
 class Tally:
     """What was found in an answer and what was done, by kind; `redacted` counts places changed."""
 
-    table: Mapping[str, str]
+    wanted: Actions
     findings: dict[str, int] = field(default_factory=dict)
     actions: dict[str, str] = field(default_factory=dict)
     redacted: int = 0
@@ -45,40 +63,56 @@ class Tally:
         """Note the findings and give their edits. Raises Blocked where the table says so."""
         if not findings:
             return []
-        for kind, count in actions.counts(findings).items():
-            self.findings[kind] = self.findings.get(kind, 0) + count
-            self.actions[kind] = actions.strongest(self.table, kind)
-        if kinds := actions.blocked(findings, self.table):
-            raise Blocked(kinds)
-        edits = actions.edits(findings, self.table)
+        self.note(actions.counts(findings))
+        return self.edits(findings)
+
+    def edits(self, findings: Sequence[Finding]) -> list[Edit]:
+        """The edits of findings that are noted."""
+        edits = actions.edits(findings, {**self.wanted.answer, CREDENTIAL: "redact"})
         self.redacted += len(edits)
         return edits
 
+    def note(self, counts: Mapping[str, int]) -> None:
+        """Note findings that have no place to edit, what can't be read among them. Raises Blocked as `judge` does."""
+        blocked: dict[str, int] = {}
+        for kind, count in counts.items():
+            action = action_on(kind, self.wanted.answer, self.wanted.unscanned)
+            self.findings[kind] = self.findings.get(kind, 0) + count
+            self.actions[kind] = action
+            if action == "block":
+                blocked[kind] = count
+        if blocked:
+            raise Blocked(blocked)
 
-def document_of(raw: bytes, max_depth: int) -> Document:
-    """An answer, or the data of one event. Raises Unreadable."""
+
+def readable(raw: bytes, max_depth: int) -> Document:
+    """An answer, or the data of one event. Numbers need not be exact: an app reads them, no second provider. Raises Unreadable."""
+    return of_its_dialect(lambda: read(raw, max_depth=max_depth, exact=False))
+
+
+def of_its_dialect(look: Callable[[], T]) -> T:
+    """What `look` gives; what it can't read is Unreadable."""
     try:
-        return read(raw, max_depth=max_depth)
+        return look()
     except Malformed as why:
         raise Unreadable(f"the provider's answer can't be read: {why}") from None
 
 
-def changes_of(dialect: Dialect, document: Document, edited: Iterable[tuple[Leaf, list[Edit]]]) -> list[Change]:
+def changes_of(dialect: Dialect, document: Document, edited: Iterable[tuple[Place, Sequence[Edit]]]) -> list[Change]:
     """The edits, and `null` for what repeats an edited text where no edit can reach it."""
-    changes: list[Change] = []
+    edited = [(place, edits) for place, edits in edited if edits]
     echoes: dict[Path, None] = {}
-    for leaf, edits in edited:
-        changes.append(Edited(leaf, edits))
-        echo = dialect.echo(document.tree, leaf.path)
-        if echo:
+    for place, _ in edited:
+        if echo := dialect.echo(document.tree, place.leaf.path):
             echoes[echo] = None
-    return [change for change in changes if not _inside(change, echoes)] + [Replaced(path, b"null") for path in echoes]
+    left = [(place, edits) for place, edits in edited if not _inside(place.leaf.path, echoes)]
+    return [*places.changes(document.raw, left), *(Replaced(path, b"null") for path in echoes)]
 
 
-def _inside(change: Change, echoes: Iterable[Path]) -> bool:
-    return isinstance(change, Edited) and any(change.leaf.path[: len(path)] == path for path in echoes)
+def _inside(path: Path, echoes: Iterable[Path]) -> bool:
+    return any(path[: len(echo)] == echo for echo in echoes)
 
 
-def size(text: str, edits: list[Edit]) -> int:
+def size(text: str, edits: Sequence[Edit]) -> int:
     """UTF-8 bytes of a text after its edits."""
     return len((actions.apply(text, edits) if edits else text).encode())

@@ -6,22 +6,26 @@ The story in exchange.py says what happened; the trail keeps it. Nothing here de
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from contracts.audit import AuditRow
 from contracts.errors import Refused, UpstreamError, UpstreamTimeout
 from contracts.policy import Verdict
-from contracts.snapshot import KeyRecord, ModelRecord, Snapshot
+from contracts.snapshot import ModelRecord, Snapshot
 from contracts.usage import Usage, usd
 from extproc.core import headers
 from extproc.core.answer import estimated_tokens
 from extproc.core.dialects import Call, Route
 from extproc.core.effects import Next, Reply
 from extproc.core.events import Event, RequestHead, ResponseHead
+from extproc.core.world import Asker
 
 UNDECLARED: Final = "(undeclared)"
 """Stands for a model that nobody declared: its name is the caller's text, and may be anything, a key pasted by mistake too."""
+
+FREE: Final = "free"
+"""The price of routes that providers don't charge for."""
 
 _KEY: Final = re.compile(r"pcl_[0-9A-Za-z_]{20,}")
 """A virtual key, or most of one, in a text that the app chose."""
@@ -77,11 +81,17 @@ class Trail:
 
     # ── who and what ──────────────────────────────────────────────────────────
 
-    def asked_by(self, key: KeyRecord) -> None:
+    def on(self, route: Route) -> Route:
+        """The route is declared."""
+        self.row.route, self.row.dialect = route.name, route.dialect.name
+        return route
+
+    def asked_by(self, asker: Asker) -> None:
         """The virtual key is known."""
-        row = self.row
+        row, key = self.row, asker.key
         row.key_id, row.key_name, row.team, row.project = key.id, key.name, key.team, key.project
         row.environment, row.profile = key.environment, key.profile
+        row.user, row.zero_data_retention = keyless(asker.user), asker.environment.zero_data_retention
 
     def asks(self, call: Call, size: int, *, declared: bool) -> None:
         """The body is read."""
@@ -90,11 +100,14 @@ class Trail:
         row.stream, row.max_tokens, row.choices = call.stream, call.max_tokens or 0, call.choices
         row.messages, row.tools, row.request_bytes = call.messages, call.tools, size
 
-    def goes_to(self, route: Route, model: ModelRecord) -> None:
+    def goes_to(self, model: ModelRecord) -> None:
         """The target is known."""
-        row = self.row
-        row.route, row.dialect = route.name, route.dialect.name
-        row.provider, row.credential = model.provider, model.credential
+        self.row.provider, self.row.credential = model.provider, model.credential
+
+    def listed(self, size: int) -> None:
+        """The gate itself has answered, and asked no provider."""
+        self.row.allow, self.row.reasons, self.row.response_bytes = True, (), size
+        self.ended(200, "served", "complete")
 
     def judged(self, verdict: Verdict) -> Verdict:
         """The verdict is in."""
@@ -116,14 +129,21 @@ class Trail:
         if not self.row.first_token_us:
             self.row.first_token_us = (at - self.began) // 1000
 
-    def used(self, usage: Usage | None, model: ModelRecord, text_bytes: int) -> None:
-        """Tokens and their cost: as the provider counts, else an estimate of what flowed, marked as one."""
+    def used(self, usage: Usage | None, route: Route, model: ModelRecord, text_bytes: int, *, whole: bool = True) -> None:
+        """Tokens and their cost: as the provider counts, else an estimate of what flowed, marked as one.
+
+        `whole`: the answer came to its end, so the provider's count is its last. Never zero for bytes that flowed.
+        """
         row = self.row
-        row.usage_source = "provider" if usage else "estimated"
-        known = usage or Usage(input=estimated_tokens(row.request_bytes), output=estimated_tokens(text_bytes))
+        known = usage or Usage(input=estimated_tokens(row.request_bytes))
+        guess = estimated_tokens(text_bytes) if not (usage and whole and usage.output) else 0
+        row.usage_source = "estimated" if usage is None or guess > known.output else "provider"
+        known = replace(known, output=max(known.output, guess))
         row.input_tokens, row.output_tokens = known.input, known.output
         row.cache_read_tokens, row.cache_write_tokens, row.reasoning_tokens = known.cache_read, known.cache_write, known.reasoning
-        if model.price:
+        if route.price == "free":
+            row.price_version = FREE
+        elif model.price:
             row.cost_nanousd, row.price_version = model.price.cost(known), model.price.version
 
     @property

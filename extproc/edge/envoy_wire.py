@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from custody.reveal import REVEAL
-from extproc.core.effects import OpenRoute, PassAnswerHead, PassBody, PassHead, PassTrailers, OwnAnswer, Reply
+from extproc.core.effects import OpenRoute, OwnAnswer, PassAnswerHead, PassBody, PassHead, PassTrailers, Reply
 from extproc.core.events import Event, Headers, RequestBody, RequestHead, ResponseBody, ResponseHead, ResponseTrailers
 from extproc.edge.proto import ext_proc_pb2 as pb
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from extproc.redact.detectors.contact import EMAIL
 from extproc.redact.detectors.money import CARD
+from extproc.redact.escapes import Escapes
 from extproc.redact.finding import REACH, Detector, Finding
 
 # More specific formats first: the order decides between overlapping findings of equal length.
@@ -17,37 +18,46 @@ DETECTORS: Final[tuple[Detector, ...]] = (
 )
 KINDS: Final[tuple[str, ...]] = tuple(detector.kind for detector in DETECTORS)
 
+_BEYOND_DOUBT: Final = (True, 1)  # a detector of the caller's own
 _RANK: Final = {detector.kind: (detector.checked, -place) for place, detector in enumerate(DETECTORS)}
 
 
-def scan(text: str, *, before: str = "") -> list[Finding]:
-    """Findings in `text`, sorted and without overlap; offsets are `text`'s own.
-
-    `before` is what precedes `text`. It is looked at for context only: what lies in it is not
-    reported, and of what reaches from it into `text` only the part in `text` is.
-    """
-    if not before:
+def scan(text: str) -> list[Finding]:
+    """Findings in `text`, sorted and without overlap; offsets are `text`'s own. What JSON escapes in it spell is found too."""
+    if "\\" not in text:
         found = candidates(text)
         return settle(found) if found else found
-    context = before[-REACH:]
-    shift = len(context)
-    inside = settle(candidates(context + text), shift)
-    return [replace(finding, start=finding.start - shift, end=finding.end - shift) for finding in inside]
+    escapes = Escapes()
+    read = escapes.feed(text) + escapes.finish()
+    return [replace(finding, start=escapes.place(finding.start), end=escapes.place(finding.end)) for finding in settle(candidates(read))]
 
 
-def candidates(text: str) -> list[Finding]:
+def clean(texts: Sequence[str]) -> bool:
+    """Whether `scan` finds nothing in any of the texts: told by one look at all of them. May say no where it is yes, never yes for no."""
+    joined = APART.join(texts)
+    if "\\" in joined:
+        escapes = Escapes()
+        joined = escapes.feed(joined) + escapes.finish()
+    return not candidates(joined)
+
+
+APART: Final = "\0"
+"""Between texts that are looked at together: no detector sees a word, a digit or a sign of its own in it."""
+
+
+def candidates(text: str, more: tuple[Detector, ...] = ()) -> list[Finding]:
     """What each detector sees, sorted by start; these may overlap."""
     found: list[Finding] = []
-    for detector in DETECTORS:
+    for detector in (*more, *DETECTORS):
         found += detector.find(text)
     if len(found) > 1:
         found.sort(key=lambda finding: (finding.start, finding.end))
     return found
 
 
-def undecided(text: str) -> int:
+def undecided(text: str, more: tuple[Detector, ...] = ()) -> int:
     """From where on more text at the end of `text` could change its candidates."""
-    return min(detector.undecided(text) for detector in DETECTORS)
+    return min([detector.undecided(text) for detector in (*more, *DETECTORS)])
 
 
 def settle(found: Iterable[Finding], floor: int = 0) -> list[Finding]:
@@ -79,5 +89,5 @@ def _joins(last: Finding, candidate: Finding) -> bool:
 
 
 def _grounds(candidate: Finding) -> tuple[bool, int, int]:
-    checked, place = _RANK[candidate.kind]
+    checked, place = _RANK.get(candidate.kind, _BEYOND_DOUBT)
     return checked, candidate.end - candidate.start, place

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from extproc.redact.finding import REACH, SIGHT, Finding
+from extproc.redact.finding import REACH, SIGHT, Detector, Finding
 from extproc.redact.scanner import candidates, settle, undecided
 
 
@@ -25,12 +25,13 @@ class Window:
     However the text is cut, the findings of all pieces together are those that `scan` gives for
     the whole of it. What is held back is the trailing run that could still become a match (mostly
     one word), or the finding that such a run may still widen. Kept are that and at most REACH
-    characters before it, so memory does not grow with the text.
+    characters before it, so memory does not grow with the text. `more` detectors are asked besides the usual ones.
     """
 
-    __slots__ = ("_base", "_edge", "_text", "_upto")
+    __slots__ = ("_base", "_edge", "_more", "_text", "_upto")
 
-    def __init__(self) -> None:
+    def __init__(self, more: tuple[Detector, ...] = ()) -> None:
+        self._more = more
         self._text = ""
         self._base = 0  # offset of _text[0]
         self._upto = 0  # decided, as an offset within _text
@@ -39,7 +40,7 @@ class Window:
     def feed(self, piece: str) -> Settled:
         """Take the next piece."""
         self._text += piece
-        return self._decide(undecided(self._text))
+        return self._decide(undecided(self._text, self._more))
 
     def finish(self) -> Settled:
         """The text has ended: everything is decided."""
@@ -47,7 +48,7 @@ class Window:
 
     def _decide(self, open_from: int) -> Settled:
         decided, found = max(open_from, self._upto), []
-        for finding in settle(candidates(self._text), self._upto):
+        for finding in settle(candidates(self._text, self._more), self._upto):
             if finding.end > decided:
                 decided = min(decided, finding.start)
                 break

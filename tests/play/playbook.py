@@ -1,7 +1,8 @@
 """Tests of the exchange as conversations: a list of what comes in and what must be asked or said, in order.
 
 `play(world, head, *lines)` steps one exchange through the lines. Any effect that is not the next line
-fails with both written out. `Clock` is answered by the playbook itself (1 µs a look).
+fails with both written out. `Clock` is answered by the playbook itself (1 µs a look), `Compute` is done at once, and
+`Hold` is granted: none of them is a line.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ from contracts.usage import Price
 from custody import virtual_key
 from custody.reveal import REVEAL
 from custody.secret import Secret
-from extproc.core.effects import Answer, AskPolicy, Clock, Complain, Emit, Next, OpenCredential, Record, OwnAnswer, Reply
+from extproc.core.effects import Answer, AskPolicy, Clock, Complain, Compute, Emit, Hold, Next, OpenCredential, OwnAnswer, Record, Reply
 from extproc.core.events import Event, Gone, RequestBody, RequestHead, ResponseBody, ResponseHead, ResponseTrailers
-from extproc.core.exchange import World, exchange
+from extproc.core.exchange import exchange
+from extproc.core.world import World
 
 PEPPER = Secret(b"pepper-for-tests")
 MINTED = virtual_key.mint(bytes(range(41)))
@@ -212,6 +214,12 @@ def play(head: RequestHead, *lines: To | Asks | Replies | Ends | Row, world: Wor
         if isinstance(effect, Clock):
             resume = lambda: story.send(next(ticks))  # noqa: E731
             continue
+        if isinstance(effect, Hold):
+            resume = lambda: story.send(None)  # noqa: E731
+            continue
+        if isinstance(effect, Compute):
+            resume = _computed(effect, story)
+            continue
         line = next(script, None)
         resume, emitted = _meet(effect, line, script, story)
         row = emitted or row
@@ -219,6 +227,14 @@ def play(head: RequestHead, *lines: To | Asks | Replies | Ends | Row, world: Wor
     assert not left, f"the exchange ended before {left[0]}"
     assert row is not None, "no row was emitted"
     return row
+
+
+def _computed(effect: Compute[Any], story: Coroutine[Any, Any, None]) -> Callable[[], Any]:
+    try:
+        done = effect.work(*effect.arguments)
+    except Exception as why:  # noqa: BLE001 - what the work raises is raised in the exchange
+        return lambda why=why: story.throw(why)
+    return lambda: story.send(done)
 
 
 def _meet(effect: Any, line: Any, script: Any, story: Coroutine[Any, Any, None]) -> tuple[Callable[[], Any], AuditRow | None]:

@@ -38,15 +38,15 @@ from extproc.core.effects import (
     Cut,
     OpenCredential,
     OpenRoute,
+    OwnAnswer,
     PassAnswerHead,
     PassBody,
     PassHead,
     PassTrailers,
     Record,
-    OwnAnswer,
 )
 from extproc.core.events import RequestBody, RequestHead
-from extproc.core.exchange import World
+from extproc.core.world import World
 
 STREAM = "text/event-stream"
 
@@ -386,7 +386,7 @@ def test_answer_without_a_body_keeps_its_status() -> None:
 
 
 def test_part_that_cannot_be_scanned_is_blocked() -> None:
-    """An image is a finding of its own kind, and the profile's `unscanned` decides."""
+    """A remote reference is a finding of its own kind, and the profile's `unscanned` decides."""
     parts = [{"type": "text", "text": "what is this"}, {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}]
     body = RequestBody(0, json.dumps({"model": "cheap", "messages": [{"role": "user", "content": parts}]}).encode())
 
@@ -396,7 +396,7 @@ def test_part_that_cannot_be_scanned_is_blocked() -> None:
         to(body),
         asks(AskPolicy, ALLOWED),
         refuses(400, "guardrail_blocked"),
-        emits(findings_prompt={"UNSCANNED": 1}),
+        emits(findings_prompt={"UNSCANNED_URL": 1}),
     )
 
 

@@ -29,7 +29,7 @@ from playbook import (
 )
 
 from custody.reveal import REVEAL
-from extproc.core.effects import Answer, Clock, Emit, Next
+from extproc.core.effects import Answer, Clock, Compute, Emit, Hold, Next
 from extproc.core.events import Event
 from extproc.core.exchange import exchange
 
@@ -45,6 +45,7 @@ PLANTED: Final = {
     "address": "jane@example.com",
     "answer": "canary-of-the-answer",
 }
+GRANTED: Final = {AskPolicy: ALLOWED, OpenCredential: PROVIDER_SECRET, Clock: 1}
 ANSWERS: Final = {
     "whole": [answer_head(), completion(f"{PLANTED['answer']} {PLANTED['address']}")],
     "streamed": [
@@ -95,18 +96,16 @@ def test_nothing_that_is_held_shows_what_it_must_not(answer: str) -> None:
         match effect:
             case Next():
                 send = coming.pop(0)
-            case AskPolicy():
-                send = ALLOWED
-            case OpenCredential():
-                send = PROVIDER_SECRET
-            case Clock():
-                send = 1
+            case Compute():
+                send = effect.work(*effect.arguments)
+            case AskPolicy() | OpenCredential() | Clock():
+                send = GRANTED[type(effect)]
             case Emit():
                 send, rows = None, rows + 1
             case _:
-                assert isinstance(effect, Record | Answer)
+                assert isinstance(effect, Record | Answer | Hold)
                 send = None
     assert shown == set()
     assert not coming
     assert rows == 1
-    assert kinds >= {"RequestHead", "Document", "Found", "Secret", "OpenRoute", "AuditRow", "ResponseHead"}
+    assert kinds >= {"RequestHead", "Reading", "Call", "Secret", "OpenRoute", "AuditRow", "ResponseHead"}

@@ -13,7 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from extproc.redact.finding import REACH, Finding
-from extproc.redact.scanner import scan
+from extproc.redact.growing import GrowingText
+from extproc.redact.scanner import clean, scan
 from extproc.redact.window import Settled, Window
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -46,7 +47,7 @@ def pieces_of(text: str, cuts: Iterable[int]) -> list[str]:
 
 def read(pieces: list[str]) -> list[Finding]:
     """Feed the pieces and hold every answer to what Settled promises."""
-    window, fed, upto, found = Window(), 0, 0, []
+    window, fed, upto, found = GrowingText(), 0, 0, []
     for piece in pieces:
         fed += len(piece)
         upto = check(window.feed(piece), upto, fed, found)
@@ -93,17 +94,43 @@ def test_any_split_of_any_text_finds_the_same(text: str, cuts: list[int]) -> Non
     assert read(pieces_of(text, [min(cut, len(text)) for cut in cuts])) == scan(text)
 
 
-@given(before=PARTED, text=PARTED)
-def test_context_makes_a_tail_look_like_the_whole(before: str, text: str) -> None:
-    """Where no finding crosses the border, `scan(text, before=…)` is the whole's findings in the text."""
-    whole = scan(before + text)
-    border = len(before)
-    if any(finding.start < border < finding.end for finding in whole):
-        return
-    tail = [(finding.kind, finding.start - border, finding.end - border) for finding in whole if finding.start >= border]
-    crossing = scan(text, before=before)
+@given(texts=st.lists(PARTED, max_size=5))
+def test_texts_that_are_clean_together_are_clean_alone(texts: list[str]) -> None:
+    """LAW: one look at all of them misses nothing that a look at each would find."""
+    if any(scan(text) for text in texts):
+        assert not clean(texts)
 
-    assert [(finding.kind, finding.start, finding.end) for finding in crossing] == tail
+
+@given(text=PARTED, how=st.lists(st.integers(0, 3), min_size=1, max_size=8), cuts=st.lists(st.integers(0, 900), max_size=9))
+@example(text="jane@example.com", how=[1], cuts=[5, 29, 60])
+@example(text="jane@example.com", how=[0, 2], cuts=[25])
+@example(text="4111111111111111", how=[3], cuts=[])
+def test_what_escapes_spell_is_found_in_any_split(text: str, how: list[int], cuts: list[int]) -> None:
+    """LAW: JSON in a text, up to LEVELS deep, hides nothing, however its pieces are cut; what is found is whole escapes."""
+    pieces = [escaped(sign, how[place % len(how)]) for place, sign in enumerate(text)]
+    written = "".join(pieces)
+    ends = {0}
+    for piece in pieces:
+        ends.add(max(ends) + len(piece))
+    found = read(pieces_of(written, [min(cut, len(written)) for cut in cuts]))
+
+    assert found == scan(written)
+    if "\\" not in text:
+        assert [finding.kind for finding in found] == [finding.kind for finding in scan(text)]
+        assert all(finding.start in ends and finding.end in ends for finding in found)
+
+
+def escaped(sign: str, levels: int) -> str:
+    """A character as JSON in JSON may write it."""
+    for level in range(levels):
+        sign = "".join(f"\\u{unit:04x}" for unit in units(sign)) if level == 0 else sign.replace("\\", "\\\\")
+    return sign
+
+
+def units(sign: str) -> list[int]:
+    """Its UTF-16 code units."""
+    raw = sign.encode("utf-16-be")
+    return [int.from_bytes(raw[at : at + 2], "big") for at in range(0, len(raw), 2)]
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))

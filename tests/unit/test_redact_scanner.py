@@ -16,9 +16,9 @@ CARD = "4111111111111111"
 MEBI = 1 << 20
 
 
-def found(text: str, *, before: str = "") -> list[tuple[str, str]]:
+def found(text: str) -> list[tuple[str, str]]:
     """Kinds and stretches found."""
-    return [(finding.kind, text[finding.start : finding.end]) for finding in scan(text, before=before)]
+    return [(finding.kind, text[finding.start : finding.end]) for finding in scan(text)]
 
 
 def test_a_finding_holds_no_text() -> None:
@@ -59,15 +59,6 @@ def test_what_lies_before_a_cut_is_not_found_again_after_it() -> None:
     inside = Finding("EMAIL_ADDRESS", 20, 30, "email")
 
     assert settle([first, across, inside]) == [first, Finding("EMAIL_ADDRESS", REACH, REACH + 10, "email")]
-
-
-def test_text_before_is_context_only() -> None:
-    """It keeps the end of a longer token from being found, and is itself never reported."""
-    assert found(CARD, before="abc") == []
-    assert found(CARD, before="0.") == []
-    assert found(CARD, before="card ") == [("CREDIT_CARD", CARD)]
-    assert found("and more", before="jane@example.com ") == []
-    assert found("doe@example.com", before="x" * 2 * REACH + " jane.") == [("EMAIL_ADDRESS", "doe@example.com")]
 
 
 @pytest.mark.parametrize("brand", BRANDS, ids=lambda brand: f"{brand.brand}-{brand.low}")

@@ -7,9 +7,12 @@ from typing import Final
 from extproc.core.dialects import openai_chat
 from extproc.core.dialects.shape import Call, Channel, Dialect, Facts, Route
 
-__all__ = ["DEFAULT", "ROUTES", "SERVED", "Call", "Channel", "Dialect", "Facts", "Route", "of"]
+__all__ = ["DEFAULT", "ROUTES", "SERVED", "Call", "Channel", "Dialect", "Facts", "Route", "named", "of"]
 
-ROUTES: Final = (Route("chat", "POST", "/v1/chat/completions", "/chat/completions", openai_chat),)
+ROUTES: Final = (
+    Route("chat", "POST", "/v1/chat/completions", "/chat/completions", openai_chat),
+    Route("models", "GET", "/v1/models", "", openai_chat, "free", "no content"),
+)
 """Every route, in the order of the reference page."""
 
 SERVED: Final = ", ".join(f"{route.method} {route.path}" for route in ROUTES)
@@ -19,8 +22,14 @@ DEFAULT: Final[Dialect] = openai_chat
 """The shape of a refusal where no route was declared."""
 
 _BY_TARGET: Final = {(route.method, route.path): route for route in ROUTES}
+_BY_NAME: Final = {route.name: route for route in ROUTES}
 
 
 def of(method: str, path: str) -> Route | None:
     """The route of exactly this method and path, letter by letter; a path with a query has none."""
     return _BY_TARGET.get((method, path))
+
+
+def named(name: str) -> Route:
+    """The route of this name."""
+    return _BY_NAME[name]

@@ -7,35 +7,49 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import orjson
-
-from contracts.errors import Refused, UpstreamError
 from contracts.usage import Usage
-from extproc.core.body import Document, Malformed, Path, structure
-from extproc.core.dialects.shape import Call, Channel, Facts
+from extproc.core.body import Document, Malformed, Path
+from extproc.core.dialects import openai_family
+from extproc.core.dialects.members import Media, array, count, flag, members, model_of, objects, said, used, without_storing
+from extproc.core.dialects.openai_family import credential_header, name, refusal, stream_refusal
+from extproc.core.dialects.shape import AUDIO, FILE, Call, Channel, Encoded, Facts
+from extproc.core.spans import Added, Change, Replaced
 
-name: Final = "openai"
-credential_header: Final = ("authorization", "Bearer ")
+__all__ = [
+    "call", "channel", "credential_header", "done", "echo", "facts", "generated", "name", "refusal", "stream_refusal", "structural",
+    "usage",
+]  # fmt: skip
+
 done: Final = b"[DONE]"
 
-prompt_structural: Final = structure("model")
-"""The declared name, which the gate itself writes anew. Everything else is text, roles and ids too: a provider reads
-them all, and what is added to the API next year is scanned."""
+structural: Final = frozenset(
+    {
+        ("model",),
+        ("messages", "role"),
+        ("messages", "content", "type"),
+        ("messages", "tool_call_id"),
+        ("messages", "tool_calls", "id"),
+        ("messages", "tool_calls", "type"),
+        ("tools", "type"),
+        ("id",),
+        ("object",),
+        ("system_fingerprint",),
+        ("choices", "finish_reason"),
+        ("choices", "message", "role"),
+        ("choices", "message", "tool_calls", "id"),
+        ("choices", "delta", "role"),
+        ("choices", "delta", "tool_calls", "id"),
+    }
+)
 
-_TOKENS: Final = ("content.token", "content.top_logprobs.token", "refusal.token", "refusal.top_logprobs.token")
-
-answer_structural: Final = structure(*(f"choices.logprobs.{member}" for member in _TOKENS))
-"""The tokens in `logprobs` repeat the text in splinters: see `echo`."""
-
-_MAX_NAME: Final = 256
-_MAX_COUNT: Final = (1 << 53) - 1
-_SCANNED_PARTS: Final = frozenset({"text", "refusal"})
-_TEXT_MEMBERS: Final = frozenset({"type", "text", "refusal", "cache_control"})
+_KNOWN: Final = frozenset(openai_family.KEEPS) | {
+    "functions", "max_completion_tokens", "max_tokens", "messages", "model", "n", "stream", "stream_options", "tools",
+}  # fmt: skip
+_TEXTS: Final = frozenset({"text", "refusal"})
 _WHOLE: Final = frozenset({"type", "id", "role"})
 _BESIDE: Final = frozenset({"logprobs", "finish_reason"})
 _ABOUT: Final = _WHOLE | {"finish_reason"}
-_TYPES: Final = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
-_SERVER_ERRORS: Final = 500
+_ASKS: Final = b'{"include_usage":true}'
 
 
 # ── the request ────────────────────────────────────────────────────────────────
@@ -43,106 +57,118 @@ _SERVER_ERRORS: Final = 500
 
 def call(document: Document) -> Call:
     """What the request asks for. Raises Malformed, naming the member that is missing or of the wrong kind."""
-    body = document.tree
-    if type(body) is not dict:
-        raise Malformed("the body is not an object")
-    messages = _array(body, "messages")
+    body = members(document, _KNOWN)
+    messages = objects(body, "messages")
     if not messages:
         raise Malformed("messages is missing or empty")
-    ceilings = [_count(body, member) for member in ("max_completion_tokens", "max_tokens")]
+    media, features = Media(), {*used(body, openai_family.KEEPS), *openai_family.hosted(array(body, "tools"))}
+    for position, message in enumerate(messages):
+        _look(message, ("messages", position), media, features)
+    stream = flag(body, "stream")
+    asks, hides = usage_asked(body) if stream else ((), False)
+    ceilings = [count(body, member) for member in ("max_completion_tokens", "max_tokens")]
     return Call(
-        model=_model(body),
-        stream=_flag(body, "stream"),
+        model=model_of(body),
+        stream=stream,
         max_tokens=max((ceiling for ceiling in ceilings if ceiling), default=None),
-        choices=_count(body, "n") or 1,
+        choices=count(body, "n") or 1,
         messages=len(messages),
-        tools=len(_array(body, "tools")) + len(_array(body, "functions")),
-        unscanned=sum(_unscanned(message) for message in messages),
+        tools=len(array(body, "tools")) + len(array(body, "functions")),
+        unread=media.counts,
+        files=tuple(media.files),
+        features=tuple(sorted(features)),
+        asks=asks,
+        forgets=without_storing(body),
+        hides_usage=hides,
     )
 
 
-def _model(body: dict[str, Any]) -> str:
-    model = body.get("model")
-    if type(model) is not str or not 0 < len(model) <= _MAX_NAME:
-        raise Malformed(f"model is missing, or no string of 1 to {_MAX_NAME} characters")
-    return model
+def usage_asked(body: dict[str, Any]) -> tuple[tuple[Change, ...], bool]:
+    """How to ask for a stream's usage, and whether to hide it, since the app has not asked."""
+    options = body.get("stream_options")
+    if options is None:
+        new: Change = Replaced(("stream_options",), _ASKS) if "stream_options" in body else Added((), "stream_options", _ASKS)
+        return (new,), True
+    if type(options) is not dict:
+        raise Malformed("stream_options is not an object")
+    if options.get("include_usage") is True:
+        return (), False
+    here = ("stream_options",)
+    known = "include_usage" in options
+    return (Replaced((*here, "include_usage"), b"true") if known else Added(here, "include_usage", b"true"),), True
 
 
-def _flag(body: dict[str, Any], member: str) -> bool:
-    value = body.get(member)
-    if value is not None and type(value) is not bool:
-        raise Malformed(f"{member} is neither true nor false")
-    return value is True
-
-
-def _count(body: dict[str, Any], member: str) -> int | None:
-    value = body.get(member)
-    if value is not None and (type(value) is not int or not 0 < value <= _MAX_COUNT):
-        raise Malformed(f"{member} is not a whole number of 1 or more")
-    return value
-
-
-def _array(body: dict[str, Any], member: str) -> list[Any]:
-    value = body.get(member)
-    if value is not None and type(value) is not list:
-        raise Malformed(f"{member} is not an array")
-    return value or []
-
-
-def _unscanned(message: Any) -> int:
-    """How many parts of a message are no text. A number in the place of text would not be scanned: refused."""
-    if type(message) is not dict:
-        raise Malformed("messages holds something that is not an object")
+def _look(message: dict[str, Any], path: Path, media: Media, features: set[str]) -> None:
+    """Note what of a message is no text. A number in the place of text would be read by some and not by others: refused."""
+    if message.get("audio") is not None:
+        media.note(AUDIO)
     content = message.get("content")
     if content is None or type(content) is str:
-        return 0
+        return
     if type(content) is not list or not all(type(part) is dict and type(part.get("type")) is str for part in content):
         raise Malformed("messages holds a content that is neither a string nor an array of parts with a type")
-    return sum(part["type"] not in _SCANNED_PARTS or not part.keys() <= _TEXT_MEMBERS for part in content)
+    for position, part in enumerate(content):
+        kind = part["type"]
+        if kind == "image_url":
+            image = part.get("image_url")
+            media.reference(image.get("url") if type(image) is dict else image)
+        elif kind == "input_audio":
+            media.note(AUDIO)
+        elif kind == "file":
+            _look_into_file(part.get("file"), (*path, "content", position, "file"), media, features)
+        elif kind not in _TEXTS:
+            media.note(FILE)
+
+
+def _look_into_file(file: Any, path: Path, media: Media, features: set[str]) -> None:
+    if type(file) is not dict:
+        media.note(FILE)
+        return
+    if file.get("file_id") is not None:
+        features.add("files")
+        media.note(FILE)
+    inside = file.get("file_data")
+    if type(inside) is str and inside.lstrip()[:5].lower() != "data:":
+        media.files.append(Encoded((*path, "file_data")))
 
 
 # ── the answer ─────────────────────────────────────────────────────────────────
 
 
-def usage(tree: Any) -> Usage | None:
+def usage(tree: Any, before: Usage | None) -> Usage | None:
     """Tokens as the provider counts them. `prompt_tokens` includes cached ones, `completion_tokens` reasoning."""
-    counts = tree.get("usage") if type(tree) is dict else None
-    if type(counts) is not dict:
-        return None
-    read, written = _tokens(counts, "prompt_tokens"), _tokens(counts, "completion_tokens")
-    if read is None and written is None:
-        return None
-    cached = _tokens(counts.get("prompt_tokens_details"), "cached_tokens")
-    reasoned = _tokens(counts.get("completion_tokens_details"), "reasoning_tokens")
-    return Usage(
-        input=read or 0,
-        output=written or 0,
-        cache_read=min(cached or 0, read or 0),
-        reasoning=min(reasoned or 0, written or 0),
-    )
-
-
-def _tokens(counts: Any, member: str) -> int | None:
-    value = counts.get(member) if type(counts) is dict else None
-    return min(value, _MAX_COUNT) if type(value) is int and value >= 0 else None
+    return openai_family.counted(tree.get("usage") if type(tree) is dict else None, "prompt_tokens", "completion_tokens", before)
 
 
 def facts(tree: Any) -> Facts:
     """What the answer or event says about itself; a choice is finished once it names a reason."""
     if type(tree) is not dict:
-        return Facts("", "", (), failed=False)
-    model, answer_id, choices = tree.get("model"), tree.get("id"), tree.get("choices")
+        return Facts()
+    choices = tree.get("choices")
     finished: list[tuple[int, str]] = []
+    sounds = 0
     for position, choice in enumerate(choices if type(choices) is list else ()):
-        reason = choice.get("finish_reason") if type(choice) is dict else None
-        if type(reason) is str and reason:
-            finished.append((_number(choice, position), reason[:_MAX_NAME]))
+        if type(choice) is not dict:
+            continue
+        number = _number(choice, position)
+        if reason := said(choice, "finish_reason"):
+            finished.append((number, reason))
+        sounds += any(_sounds(choice.get(part)) for part in ("message", "delta"))
     return Facts(
-        model=model[:_MAX_NAME] if type(model) is str else "",
-        id=answer_id[:_MAX_NAME] if type(answer_id) is str else "",
-        finished=tuple(finished),
+        model=said(tree, "model"),
+        id=said(tree, "id"),
+        reasons=tuple([reason for _, reason in finished]),
+        closed=tuple([(number,) for number, _ in finished]),
         failed=bool(tree.get("error")),
+        extra=choices == [] and type(tree.get("usage")) is dict,
+        unread={AUDIO: sounds} if sounds else {},
     )
+
+
+def _sounds(part: Any) -> bool:
+    """Whether there is spoken sound in a message."""
+    audio = part.get("audio") if type(part) is dict else None
+    return type(audio) is dict and bool(audio.get("data"))
 
 
 def channel(tree: Any, path: Path) -> Channel | None:
@@ -168,40 +194,14 @@ def echo(tree: Any, path: Path) -> Path | None:
     return ("choices", path[1], "logprobs") if type(choice) is dict and choice.get("logprobs") is not None else None
 
 
-def generated(path: Path) -> bool:
-    """Everything in a choice is written by the model, save what is said about it."""
-    return path[:1] == ("choices",) and path[-1] not in _ABOUT
+def generated(_tree: Any, path: Path) -> bool:
+    """Everything in a choice is written by the model, save what is said about it, and the tokens' probabilities."""
+    return path[:1] == ("choices",) and path[-1] not in _ABOUT and "logprobs" not in path
 
 
 def _number(item: Any, position: int) -> int:
     """The number an item of an array goes by: its `index`, or its position where it has none."""
     index = item.get("index") if type(item) is dict else None
-    return index if type(index) is int else position
-
-
-# ── refusals ───────────────────────────────────────────────────────────────────
-
-
-def refusal(error: Refused, request_id: str) -> bytes:
-    """The body of a refusal, in OpenAI's shape with the request's id and the verdict's reason codes beside."""
-    kind = _TYPES.get(error.status, "server_error" if error.status >= _SERVER_ERRORS else "invalid_request_error")
-    said: dict[str, Any] = {"message": error.message, "type": kind, "param": None, "code": error.code, "request_id": request_id}
-    if error.reasons:
-        said["reasons"] = list(error.reasons)
-    if isinstance(error, UpstreamError) and error.provider:
-        status, raw = error.provider
-        said["provider"] = {"status": status, "body": _said_by(raw)}
-    return orjson.dumps({"error": said})
-
-
-def _said_by(raw: bytes) -> Any:
-    """A provider's error body, which was read and redacted before: JSON as it is, anything else as text."""
-    try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        return raw.decode(errors="replace")
-
-
-def stream_refusal(error: Refused, request_id: str) -> bytes:
-    """The last event of a stream that is cut: the official SDK raises APIError on data with an `error`."""
-    return b"data: %b\n\n" % refusal(error, request_id)
+    if index is not None and type(index) is not int:
+        raise Malformed("an index is no whole number, so nobody can say which text goes on")
+    return position if index is None else index

@@ -1,0 +1,105 @@
+"""Members of a request that several dialects have: read strictly, and named where they are wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from extproc.core.body import Document, Malformed
+from extproc.core.dialects.shape import URL, Encoded
+from extproc.core.spans import Added, Change, Replaced
+
+LONGEST_NAME: Final = 256
+LARGEST_COUNT: Final = (1 << 53) - 1
+
+
+def members(document: Document, known: frozenset[str]) -> dict[str, Any]:
+    """The request's top object. A member `known` here may not be written in another case: some providers would read it, we would not."""
+    body = document.tree
+    if type(body) is not dict:
+        raise Malformed("the body is not an object")
+    for name in body:
+        if name not in known and name.casefold() in known:
+            raise Malformed(f"{name.casefold()} is written in another case")
+    return body
+
+
+def model_of(body: Mapping[str, Any]) -> str:
+    """The model asked for."""
+    model = body.get("model")
+    if type(model) is not str or not 0 < len(model) <= LONGEST_NAME:
+        raise Malformed(f"model is missing, or no string of 1 to {LONGEST_NAME} characters")
+    return model
+
+
+def flag(body: Mapping[str, Any], member: str) -> bool:
+    """A member that is true or false; missing and null are false."""
+    value = body.get(member)
+    if value is not None and type(value) is not bool:
+        raise Malformed(f"{member} is neither true nor false")
+    return value is True
+
+
+def count(body: Mapping[str, Any], member: str) -> int | None:
+    """A member that is a whole number of 1 or more; None where it is missing or null."""
+    value = body.get(member)
+    if value is not None and (type(value) is not int or not 0 < value <= LARGEST_COUNT):
+        raise Malformed(f"{member} is not a whole number of 1 or more")
+    return value
+
+
+def array(body: Mapping[str, Any], member: str) -> list[Any]:
+    """A member that is an array; missing and null are empty."""
+    value = body.get(member)
+    if value is not None and type(value) is not list:
+        raise Malformed(f"{member} is not an array")
+    return value or []
+
+
+def objects(body: Mapping[str, Any], member: str) -> list[dict[str, Any]]:
+    """A member that is an array of objects; missing and null are empty."""
+    found = array(body, member)
+    if not all(type(item) is dict for item in found):
+        raise Malformed(f"{member} holds something that is not an object")
+    return found
+
+
+def used(body: Mapping[str, Any], features: Iterable[str]) -> list[str]:
+    """Which of these members say more than nothing: null, false and empty are nothing."""
+    return [name for name in features if name in body and body[name] not in (None, False, "", [], {})]
+
+
+def without_storing(body: Mapping[str, Any]) -> tuple[Change, ...]:
+    """The change that makes `store` false."""
+    if "store" not in body:
+        return (Added((), "store", b"false"),)
+    return () if body["store"] is False else (Replaced(("store",), b"false"),)
+
+
+def tokens(counts: Any, member: str) -> int | None:
+    """A count of tokens in a provider's usage; None where it is missing or no count."""
+    value = counts.get(member) if type(counts) is dict else None
+    return min(value, LARGEST_COUNT) if type(value) is int and value >= 0 else None
+
+
+def said(tree: Any, member: str) -> str:
+    """A short string that an answer says of itself; empty where it does not."""
+    value = tree.get(member) if type(tree) is dict else None
+    return value[:LONGEST_NAME] if type(value) is str else ""
+
+
+class Media:
+    """What of a request is no text, as it is met: counts by kind, and texts in base64. Data URLs are seen to wherever they stand."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self.files: list[Encoded] = []
+
+    def note(self, kind: str) -> None:
+        """One more part of a kind that can't be read."""
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+
+    def reference(self, url: Any) -> None:
+        """A URL that the provider would fetch. One that holds its data itself is no reference."""
+        if not (type(url) is str and url.lstrip()[:5].lower() == "data:"):
+            self.note(URL)

@@ -1,0 +1,81 @@
+"""What all of OpenAI's dialects share: the credential's header, members that keep state, tools, usage, refusals.
+
+Source: OpenAI's API reference, and the types of the official Python SDK.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import orjson
+
+from contracts.errors import Refused, UpstreamError
+from contracts.usage import Usage
+from extproc.core.dialects.members import tokens
+
+name: Final = "openai"
+credential_header: Final = ("authorization", "Bearer ")
+
+KEEPS: Final = (
+    "background", "conversation", "previous_response_id", "prompt_cache_retention", "service_tier", "store", "web_search_options",
+)  # fmt: skip
+"""Members that keep state at the provider, reach out, or choose how it is billed."""
+
+_LOCAL_TOOLS: Final = frozenset({"function", "custom", "local_shell", "apply_patch"})
+"""Tools that the app runs itself."""
+
+_HOSTED: Final[Mapping[str, str]] = {
+    "web_search": "web_search", "web_search_preview": "web_search", "file_search": "file_search", "code_interpreter": "code_interpreter",
+    "image_generation": "image_generation", "computer_use_preview": "computer_use", "computer": "computer_use", "mcp": "mcp",
+    "tool_search": "tool_search",
+}  # fmt: skip
+
+_TYPES: Final = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+_SERVER_ERRORS: Final = 500
+
+
+def hosted(tools: Iterable[Any]) -> set[str]:
+    """The features that tools are which the provider would run. A type nobody knows yet is one of them."""
+    kinds = [tool.get("type", "function") if type(tool) is dict else None for tool in tools]
+    return {f"tool:{_HOSTED.get(str(kind).partition('_20')[0], 'other')}" for kind in kinds if kind not in _LOCAL_TOOLS}
+
+
+def counted(counts: Any, read: str, written: str, before: Usage | None) -> Usage | None:
+    """A usage object whose members are named so; its input includes cached tokens, its output reasoning. `before` where it is none."""
+    asked, said = tokens(counts, read), tokens(counts, written)
+    if asked is None and said is None:
+        return before
+    cached = tokens(counts.get(f"{read}_details"), "cached_tokens")
+    reasoned = tokens(counts.get(f"{written}_details"), "reasoning_tokens")
+    return Usage(
+        input=asked or 0,
+        output=said or 0,
+        cache_read=min(cached or 0, asked or 0),
+        reasoning=min(reasoned or 0, said or 0),
+    )
+
+
+def refusal(error: Refused, request_id: str) -> bytes:
+    """The body of a refusal, in OpenAI's shape with the request's id and the verdict's reason codes beside."""
+    kind = _TYPES.get(error.status, "server_error" if error.status >= _SERVER_ERRORS else "invalid_request_error")
+    told: dict[str, Any] = {"message": error.message, "type": kind, "param": None, "code": error.code, "request_id": request_id}
+    if error.reasons:
+        told["reasons"] = list(error.reasons)
+    if isinstance(error, UpstreamError) and error.provider:
+        status, raw = error.provider
+        told["provider"] = {"status": status, "body": said_by(raw)}
+    return orjson.dumps({"error": told})
+
+
+def said_by(raw: bytes) -> Any:
+    """A provider's error body, which was read and redacted before: JSON as it is, anything else as text."""
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return raw.decode(errors="replace")
+
+
+def stream_refusal(error: Refused, request_id: str) -> bytes:
+    """The last event of a stream that is cut: the official SDKs raise APIError on data with an `error`."""
+    return b"data: %b\n\n" % refusal(error, request_id)

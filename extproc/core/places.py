@@ -1,0 +1,156 @@
+"""Where in a document something was found, and the changes to its bytes that follow from what is to be done about it."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+
+from extproc.core.body import Document, Leaf, Path
+from extproc.core.dialects.shape import AUDIO, FILE, IMAGE, Encoded
+from extproc.core.spans import Change, Edited, Replaced
+from extproc.redact import actions
+from extproc.redact.actions import Edit
+from extproc.redact.finding import Finding
+from extproc.redact.growing import fitted
+from extproc.redact.quotes import Quotes
+from extproc.redact.scanner import clean, scan
+
+_DATA_URL: Final = re.compile(r"\s*+data:(?P<type>[^,;]*+)(?P<more>[^,]*+),", re.IGNORECASE)
+_TEXT_TYPE: Final = re.compile(
+    r"\s*(?:text/.*|application/(?:.*\+)?(?:json|xml|yaml|x-yaml|csv|javascript|sql|x-ndjson)|)\s*", re.IGNORECASE
+)
+_URL_SAFE: Final = re.compile(r"[-_]")
+_WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.:/-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A leaf and what was found in it. `encoded`: from there on it is base64, and findings count characters of what it holds.
+
+    `part`: the leaf is a part of a text, and edits are made to fit that.
+    """
+
+    leaf: Leaf = field(repr=False)
+    findings: Sequence[Finding]
+    encoded: int | None = None
+    part: bool = False
+
+    @property
+    def text(self) -> str:
+        """What the findings' offsets count."""
+        return self.leaf.text if self.encoded is None else held(self.leaf.text, self.encoded) or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """All that was found in a document: places in the order of the bytes, and what could not be read, by kind."""
+
+    places: Sequence[Place]
+    unread: dict[str, int]
+
+
+def search(document: Document, structural: frozenset[tuple[str, ...]], files: Sequence[Encoded] = ()) -> Sighting:
+    """Look into every text of a document. One look at all of them together mostly ends it."""
+    texts = document.texts()
+    if not files and not [text for text in texts if ":" in text[:32] and _DATA_URL.match(text)] and clean(texts):
+        return Sighting((), {})
+    starts = {file.path: file.start for file in files}
+    places: list[Place] = []
+    unread: dict[str, int] = {}
+    for leaf in document.leaves():
+        place, kind = _seen(leaf, starts.get(leaf.path))
+        if kind:
+            unread[kind] = unread.get(kind, 0) + 1
+        if place.findings and not (_way(leaf) in structural and _WORD.fullmatch(leaf.text)):
+            places.append(place)
+    return Sighting(places, unread)
+
+
+def _seen(leaf: Leaf, start: int | None) -> tuple[Place, str]:
+    """What is found in one leaf, and the kind of what can't be read there."""
+    if not leaf.named:
+        if start is None and ":" in leaf.text[:32] and (url := _DATA_URL.match(leaf.text)):
+            start = url.end()
+            if kind := _unread_url(url):
+                return Place(leaf, scan(leaf.text)), kind
+        if start is not None:
+            text = held(leaf.text, start)
+            return (Place(leaf, scan(leaf.text)), FILE) if text is None else (Place(leaf, scan(text), start), "")
+    return Place(leaf, scan(leaf.text)), ""
+
+
+def _unread_url(url: re.Match[str]) -> str:
+    """The kind of what a data URL holds where that is no text in base64."""
+    kind = unread_kind(url["type"])
+    return kind if kind or url["more"].strip().lower().endswith(";base64") else FILE
+
+
+def unread_kind(media_type: str) -> str:
+    """How content of a media type is counted; empty for text, which can be read."""
+    if media_type.lower().startswith("image/"):
+        return IMAGE
+    if media_type.lower().startswith("audio/"):
+        return AUDIO
+    return "" if _TEXT_TYPE.fullmatch(media_type) else FILE
+
+
+def held(text: str, start: int) -> str | None:
+    """The text that `text` holds in base64 from `start` on; None where it is none."""
+    written = "".join(text[start:].split()).rstrip("=")
+    try:
+        return b64decode(written + "=" * (-len(written) % 4), altchars=b"-_" if _URL_SAFE.search(written) else None, validate=True).decode()
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _way(leaf: Leaf) -> tuple[str, ...] | None:
+    return None if leaf.named else tuple([step for step in leaf.path if type(step) is str])
+
+
+def changes(raw: bytes, edited: Iterable[tuple[Place, Sequence[Edit]]]) -> list[Change]:
+    """The changes to a document's bytes that make these edits."""
+    wanted = [(place, edits) for place, edits in edited if edits]
+    tree = orjson.loads(raw) if any(place.leaf.named for place, _ in wanted) else None
+    taken: dict[Path, set[str]] = {}
+    return [_change(tree, place, edits, taken) for place, edits in wanted]
+
+
+def _change(tree: Any, place: Place, edits: Sequence[Edit], taken: dict[Path, set[str]]) -> Change:
+    leaf = place.leaf
+    if leaf.token < 0:
+        return Replaced(leaf.path, orjson.dumps(edits[0].replacement))
+    if place.encoded is not None:
+        new = b64encode(actions.apply(place.text, edits).encode()).decode()
+        return Edited(leaf.token, [Edit(place.encoded, len(leaf.text), new)])
+    if leaf.named:
+        return Edited(leaf.token, _renamed(tree, leaf, edits, taken))
+    return Edited(leaf.token, edits if place.part else fitting(leaf.text, edits))
+
+
+def fitting(text: str, edits: Sequence[Edit]) -> list[Edit]:
+    """The edits as the text bears them: what stands bare in JSON is replaced by JSON."""
+    quotes = Quotes()
+    quotes.feed(text)
+    return [fitted(edit, quotes) for edit in edits]
+
+
+def _renamed(tree: Any, leaf: Leaf, edits: Sequence[Edit], taken: dict[Path, set[str]]) -> list[Edit]:
+    """Edits of a member's name; one that another member has already gets a number, since no object may have two."""
+    above = leaf.path[:-1]
+    names = taken.get(above)
+    if names is None:
+        node = tree
+        for step in above:
+            node = node[step]
+        names = taken[above] = {name.casefold() for name in node}
+    new, number = actions.apply(leaf.text, edits), 1
+    while (candidate := new if number == 1 else f"{new}_{number}").casefold() in names:
+        number += 1
+    names.add(candidate.casefold())
+    return [*edits, Edit(len(leaf.text), len(leaf.text), f"_{number}")] if number > 1 else list(edits)
