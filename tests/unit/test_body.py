@@ -1,26 +1,15 @@
-"""JSON text as addressable spans: what is refused, what counts as text, and what a rewrite leaves alone."""
+"""JSON text that is read once: what is refused, and what counts as text."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 
-from extproc.core.body import DEEPEST, Edited, Malformed, Replaced, read, structure
+from extproc.core.body import DEEPEST, LONG_NUMBER, Leaf, Malformed, read
 
 
-@dataclass(frozen=True)
-class Cut:
-    """An edit as the redaction makes them."""
-
-    start: int
-    end: int
-    replacement: str
-
-
-def texts(raw: bytes, *names: str) -> list[str]:
-    """The text leaves of a body."""
-    return [leaf.text for leaf in read(raw, max_depth=64).leaves(structure(*names))]
+def values(raw: bytes) -> list[str]:
+    """The strings of a body, without its names."""
+    return [leaf.text for leaf in read(raw, max_depth=64).strings()]
 
 
 @pytest.mark.parametrize(
@@ -85,134 +74,127 @@ def test_no_setting_allows_a_depth_that_would_break_the_walk() -> None:
 def test_quotes_and_backslashes_in_strings_are_no_duplicates() -> None:
     """Counting string tokens isn't misled by escaped quotes or doubled backslashes."""
     raw = rb'{"a":"\"","b":"\\","c":"\\\"","d":"\\\\\"x\"","e":"\u0022"}'
-    assert texts(raw) == ['"', "\\", '\\"', '\\\\"x"', '"']
+    assert values(raw) == ['"', "\\", '\\"', '\\\\"x"', '"']
 
 
 def test_names_that_differ_in_more_than_case_are_fine() -> None:
     """Mixed-case names, and equal names in different objects, pass."""
-    assert texts(b'{"additionalProperties":"a","x":{"additionalProperties":"b"},"1":"c"}') == ["a", "b", "c"]
+    assert values(b'{"additionalProperties":"a","x":{"additionalProperties":"b"},"1":"c"}') == ["a", "b", "c"]
 
 
-def test_every_string_is_text_unless_it_is_named() -> None:
-    """Structure is matched from the top and exactly; what nobody thought of is text."""
-    raw = b"""{"role":"top","messages":[{"role":"user","content":"a","x":{"role":"deep"}},
-      {"content":[{"type":"text","text":"b"}],"name":"c"}],"stop":["d",["e",1,null]],"kinds":["k",["l"],{"role":"m"}],"":"n"}"""
-    assert texts(raw, "messages.role", "messages.content.type", "kinds") == ["top", "a", "deep", "b", "c", "d", "e", "m", "n"]
+# ── numbers that not every parser holds ────────────────────────────────────────
 
 
-def test_a_dotted_name_is_no_way_round() -> None:
-    """A member whose own name has a dot in it isn't taken for a way through two members."""
-    assert texts(b'{"messages.role":"jane","messages":{"":{"role":"x"}}}', "messages.role") == ["jane", "x"]
+@pytest.mark.parametrize(
+    "number",
+    [
+        b"9007199254740993",
+        b"-9007199254740993",
+        b"18446744073709551615",
+        b"18446744073709551617",
+        b"36893488147419103233",
+        b"123456789012345678901234567890",
+    ],
+)
+def test_a_whole_number_that_a_double_cannot_hold_is_refused(number: bytes) -> None:
+    """One parser reads all its digits, another the nearest double: they would not read the same body. An answer is read all the same."""
+    for raw in (number, b'{"a":[1,' + number + b"]}", b'{"a":"9007199254740993","b":' + number + b" }"):
+        with pytest.raises(Malformed, match="whole number that not every parser can hold"):
+            read(raw, max_depth=64)
+        assert read(raw, max_depth=64, exact=False).raw == raw
 
 
-def test_a_name_on_the_way_to_others_is_text_itself() -> None:
-    """Where an object is expected and a string comes, the string is text."""
-    assert texts(b'{"tool_choice":"auto"}', "tool_choice.type") == ["auto"]
-    assert texts(b'{"tool_choice":"auto"}', "tool_choice.type", "tool_choice") == ["auto"]
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"9007199254740992",
+        b"9007199254740994",
+        b"18446744073709551616",
+        b"100000000000000000000",
+        b"4111111111111111",
+        b"1e300",
+        b"0.1234567890123456789",
+        b"3.141592653589793238462643",
+        b'{"id":"9007199254740993","x":"\\"9007199254740993","n":1e20}',
+        b'["9007199254740993,9007199254740993", 36893488147419103232]',
+    ],
+)
+def test_numbers_that_every_parser_reads_alike_pass(raw: bytes) -> None:
+    """Exact ones, fractions, powers, and digits in strings."""
+    assert read(raw, max_depth=64).raw == raw
+
+
+def test_a_number_out_of_all_range_is_refused() -> None:
+    """It would be infinite to some."""
+    with pytest.raises(Malformed, match="number out of range"):
+        read(b'{"a":1e999}', max_depth=64)
+
+
+# ── what is text ───────────────────────────────────────────────────────────────
 
 
 def test_a_body_may_be_any_value() -> None:
-    """A string alone is a leaf, a number has none."""
-    leaf = read(b' "abc" ', max_depth=1).leaves()[0]
-    assert (leaf.path, leaf.text) == ((), "abc")
+    """A string alone is a leaf, a short number has none."""
+    assert read(b' "abc" ', max_depth=1).leaves() == [Leaf((), "abc", 0)]
     assert read(b"17", max_depth=1).leaves() == []
-    assert read(b' "abc" ', max_depth=1).rewrite([Edited(leaf, [Cut(1, 2, '"')])]) == b' "a\\"c" '
+    assert read(b"null", max_depth=1).leaves() == []
 
 
 def test_leaves_know_their_way() -> None:
-    """A path leads from the top to the string."""
-    document = read(b'{"a":[{"b":"x"},"y"],"c":"z"}', max_depth=9)
-    assert [(leaf.path, leaf.text) for leaf in document.leaves()] == [(("a", 0, "b"), "x"), (("a", 1), "y"), (("c",), "z")]
+    """A path leads from the top to the value; a name has the path of its member; tokens count strings in the order of the bytes."""
+    document = read(b'{"a":[{"b":"x"},"y"],"c":{},"d":"z"}', max_depth=9)
+    assert document.leaves() == [
+        Leaf(("a",), "a", 0, named=True),
+        Leaf(("a", 0, "b"), "b", 1, named=True),
+        Leaf(("a", 0, "b"), "x", 2),
+        Leaf(("a", 1), "y", 3),
+        Leaf(("c",), "c", 4, named=True),
+        Leaf(("d",), "d", 5, named=True),
+        Leaf(("d",), "z", 6),
+    ]
+    assert document.strings() == [leaf for leaf in document.leaves() if leaf.text in {"x", "y", "z"}]
 
 
-def test_an_edit_leaves_the_spelling_around_it_alone() -> None:
-    """Escapes, slashes and surrogate pairs outside the edit stay as they were written."""
-    raw = rb'{"k\u00e9y" : "\u00e9\/\ud83d\ude00 jane@x.org \u00E9\n\ud83d\ude00\" ' + "é😀".encode() + rb'" , "n":1.0e+2}'
-    document = read(raw, max_depth=2)
-    (leaf,) = document.leaves()
-    start = leaf.text.index("jane")
-    out = document.rewrite([Edited(leaf, [Cut(start, start + len("jane@x.org"), "[EMAIL_ADDRESS]")])])
-    assert out == raw.replace(b"jane@x.org", b"[EMAIL_ADDRESS]")
-
-
-@pytest.mark.parametrize(
-    ("cuts", "expected"),
-    [
-        ([Cut(0, 1, "")], rb'"\ud83d\ude00\u00e9z"'),
-        ([Cut(1, 2, "-")], rb'"a-\u00e9z"'),
-        ([Cut(2, 3, '\n\u00fc"\\')], '"a\\ud83d\\ude00\\nü\\"\\\\z"'.encode()),
-        ([Cut(4, 4, "!"), Cut(0, 0, "!")], rb'"!a\ud83d\ude00\u00e9z!"'),
-        ([Cut(1, 3, ""), Cut(3, 4, "Z")], b'"aZ"'),
-        ([Cut(1, 1, "2"), Cut(1, 1, "1")], rb'"a21\ud83d\ude00\u00e9z"'),
-        ([], rb'"a\ud83d\ude00\u00e9z"'),
-    ],
-)
-def test_edits_count_characters(cuts: list[Cut], expected: bytes) -> None:
-    """A pair of escaped surrogates is one character; replacements are escaped as JSON needs."""
-    document = read(rb'"a\ud83d\ude00\u00e9z"', max_depth=1)
-    assert document.rewrite([Edited(document.leaves()[0], cuts)]) == expected
+def test_the_name_of_a_member_is_text() -> None:
+    """Whatever stands under it, and however it is written."""
+    document = read(b'{"jane@example.com":1,"x":[{"\\u006aoe@example.com":null}]}', max_depth=9)
+    named = [leaf.text for leaf in document.leaves() if leaf.named]
+    assert named == ["jane@example.com", "x", "joe@example.com"]
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "expected"),
+    ("raw", "text"),
     [
-        (("model",), b'"tiny"', b' {"m" : [ {"model":1} , [] , {} ,{"x\\"]":"}"} ] ,"model" : "tiny","n":-1.5e3, "t":true } '),
-        (("m",), b"null", b' {"m" : null ,"model" : "big","n":-1.5e3, "t":true } '),
-        (("m", 0, "model"), b"2", b' {"m" : [ {"model":2} , [] , {} ,{"x\\"]":"}"} ] ,"model" : "big","n":-1.5e3, "t":true } '),
-        (("m", 3, 'x"]'), b"[]", b' {"m" : [ {"model":1} , [] , {} ,{"x\\"]":[]} ] ,"model" : "big","n":-1.5e3, "t":true } '),
-        (("n",), b"7", b' {"m" : [ {"model":1} , [] , {} ,{"x\\"]":"}"} ] ,"model" : "big","n":7, "t":true } '),
-        (("t",), b"{}", b' {"m" : [ {"model":1} , [] , {} ,{"x\\"]":"}"} ] ,"model" : "big","n":-1.5e3, "t":{} } '),
-        ((), b"0", b" 0 "),
+        (b"4111111111111111", "4111111111111111"),
+        (b"-4111111111111111", "-4111111111111111"),
+        (b"4111111111111111.0", "4111111111111111"),
+        (b"4.111111111111111e15", "4111111111111111"),
+        (b"1000000", "1000000"),
+        (b"-1000000", "-1000000"),
+        (b"1e6", "1000000"),
     ],
 )
-def test_a_value_is_replaced_where_it_stands(path: tuple[str | int, ...], value: bytes, expected: bytes) -> None:
-    """Any value at any path can be replaced; no other byte moves."""
-    raw = b' {"m" : [ {"model":1} , [] , {} ,{"x\\"]":"}"} ] ,"model" : "big","n":-1.5e3, "t":true } '
-    assert read(raw, max_depth=9).rewrite([Replaced(path, value)]) == expected
+def test_a_long_number_is_text(raw: bytes, text: str) -> None:
+    """A card's number needs no quotes; nor does it need to be written as a whole number to be read as one."""
+    for body, path in ((raw, ()), (b'{"a":' + raw + b"}", ("a",)), (b"[0," + raw + b"]", (1,))):
+        document = read(body, max_depth=9)
+        assert [leaf for leaf in document.leaves() if not leaf.named] == [Leaf(path, text, -1)]
+        assert text in document.texts()
+        assert document.strings() == []
 
 
-@pytest.mark.parametrize("path", [("x",), ("a", 0), ("b", 2), ("b", "0"), ("b", -1), ("b", 0, "c"), (0,)])
-def test_a_path_that_leads_nowhere_is_an_error(path: tuple[str | int, ...]) -> None:
-    """Nothing is added, nothing guessed."""
-    with pytest.raises(KeyError):
-        read(b'{"a":{},"b":[1,2]}', max_depth=9).rewrite([Replaced(path, b"1")])
+@pytest.mark.parametrize("raw", [b"999999", b"-999999", b"0", b"1000000.5", b"-0.25", b"true", b"999999.0", b"1e-7"])
+def test_a_short_number_is_none(raw: bytes) -> None:
+    """Counts, token ids and probabilities are looked at by nobody; nor is what has a fraction."""
+    for body in (raw, b"[" + raw + b"]", b'{"":' + raw + b"}"):
+        document = read(body, max_depth=9)
+        assert [leaf for leaf in document.leaves() if not leaf.named] == []
+        assert [text for text in document.texts() if text] == []
+    assert LONG_NUMBER == 1_000_000
 
 
-def test_what_would_not_be_json_is_an_error() -> None:
-    """A new value must be JSON itself."""
-    with pytest.raises(ValueError, match="invalid literal"):
-        read(b'{"a":1}', max_depth=9).rewrite([Replaced(("a",), b"nope")])
-
-
-@pytest.mark.parametrize("cuts", [[Cut(0, 2, ""), Cut(1, 3, "")], [Cut(2, 1, "")]])
-def test_overlapping_edits_are_an_error(cuts: list[Cut]) -> None:
-    """Edits of one text may touch but not overlap."""
-    document = read(b'"abcd"', max_depth=9)
-    with pytest.raises(ValueError, match="overlap"):
-        document.rewrite([Edited(document.leaves()[0], cuts)])
-
-
-@pytest.mark.parametrize("cut", [Cut(0, 5, ""), Cut(-1, 1, "")])
-def test_an_edit_outside_its_text_is_an_error(cut: Cut) -> None:
-    """An edit never reaches over the closing quote."""
-    document = read(b'"abcd"', max_depth=9)
-    with pytest.raises(ValueError, match="outside"):
-        document.rewrite([Edited(document.leaves()[0], [cut])])
-
-
-def test_an_edit_inside_a_replaced_value_is_an_error() -> None:
-    """Two changes of the same bytes contradict each other."""
-    document = read(b'{"a":["x"]}', max_depth=9)
-    with pytest.raises(ValueError, match="overlap"):
-        document.rewrite([Edited(document.leaves()[0], [Cut(0, 1, "y")]), Replaced(("a",), b"1")])
-
-
-def test_many_edits_cost_as_many_steps() -> None:
-    """Each character of an edited text is looked at once: a body of 150,000 addresses is rewritten, not pondered (it took minutes)."""
-    count = 150_000
-    document = read(b'["' + b"a@b.co " * count + b'"]', max_depth=4)
-    (leaf,) = document.leaves()
-
-    rewritten = document.rewrite([Edited(leaf, [Cut(place * 7, place * 7 + 6, "X") for place in range(count)])])
-
-    assert rewritten == b'["' + b"X " * count + b'"]'
+def test_texts_are_those_of_the_leaves() -> None:
+    """Strings, names and long numbers at any level, without their places."""
+    document = read(b'{"a":{"b":["c",{"d":[[["e"]]],"f":[1234567,{"g":7654321.0}]}]},"":""}', max_depth=64)
+    assert sorted(document.texts()) == sorted(leaf.text for leaf in document.leaves())
+    assert sorted(document.texts()) == ["", "", "1234567", "7654321", "a", "b", "c", "d", "e", "f", "g"]
