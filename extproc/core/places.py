@@ -19,7 +19,7 @@ from extproc.redact.actions import Edit
 from extproc.redact.finding import Finding
 from extproc.redact.growing import fitted
 from extproc.redact.quotes import Quotes
-from extproc.redact.scanner import clean, scan
+from extproc.redact.scanner import scan, scan_all
 
 _DATA_URL: Final = re.compile(r"\s*+data:(?P<type>[^,;]*+)(?P<more>[^,]*+),", re.IGNORECASE)
 _TEXT_TYPE: Final = re.compile(
@@ -58,13 +58,19 @@ class Sighting:
 def search(document: Document, structural: frozenset[tuple[str, ...]], files: Sequence[Encoded] = ()) -> Sighting:
     """Look into every text of a document. One look at all of them together mostly ends it."""
     texts = document.texts()
-    if not files and not [text for text in texts if ":" in text[:32] and _DATA_URL.match(text)] and clean(texts):
+    found = {texts[number]: findings for number, findings in scan_all(texts).items()}
+    urls = {text for text in texts if ":" in text[:32] and _DATA_URL.match(text)}
+    if not (found or urls or files):
         return Sighting((), {})
     starts = {file.path: file.start for file in files}
     places: list[Place] = []
     unread: dict[str, int] = {}
     for leaf in document.leaves():
-        place, kind = _seen(leaf, starts.get(leaf.path))
+        start = starts.get(leaf.path) if starts and not leaf.named else None
+        if start is None and not (leaf.text in urls and not leaf.named):
+            place, kind = Place(leaf, found.get(leaf.text, ())), ""
+        else:
+            place, kind = _held(leaf, start)
         if kind:
             unread[kind] = unread.get(kind, 0) + 1
         if place.findings and not (_way(leaf) in structural and _WORD.fullmatch(leaf.text)):
@@ -72,17 +78,14 @@ def search(document: Document, structural: frozenset[tuple[str, ...]], files: Se
     return Sighting(places, unread)
 
 
-def _seen(leaf: Leaf, start: int | None) -> tuple[Place, str]:
-    """What is found in one leaf, and the kind of what can't be read there."""
-    if not leaf.named:
-        if start is None and ":" in leaf.text[:32] and (url := _DATA_URL.match(leaf.text)):
-            start = url.end()
-            if kind := _unread_url(url):
-                return Place(leaf, scan(leaf.text)), kind
-        if start is not None:
-            text = held(leaf.text, start)
-            return (Place(leaf, scan(leaf.text)), FILE) if text is None else (Place(leaf, scan(text), start), "")
-    return Place(leaf, scan(leaf.text)), ""
+def _held(leaf: Leaf, start: int | None) -> tuple[Place, str]:
+    """What is found in a leaf that holds something in base64, and the kind of it where it can't be read."""
+    if start is None and (url := _DATA_URL.match(leaf.text)):
+        start = url.end()
+        if kind := _unread_url(url):
+            return Place(leaf, scan(leaf.text)), kind
+    text = held(leaf.text, start or 0)
+    return (Place(leaf, scan(leaf.text)), FILE) if text is None else (Place(leaf, scan(text), start), "")
 
 
 def _unread_url(url: re.Match[str]) -> str:

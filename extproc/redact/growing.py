@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from extproc.redact.actions import Edit
 from extproc.redact.escapes import Escapes
-from extproc.redact.finding import Detector, Finding
+from extproc.redact.finding import Detector
 from extproc.redact.quotes import Quotes
+from extproc.redact.scanner import written
 from extproc.redact.window import Settled, Window
 
 
@@ -44,13 +45,10 @@ class GrowingText:
         self._quotes.forget(before)
 
     def _placed(self, settled: Settled) -> Settled:
-        found = tuple([self._written(finding) for finding in settled.findings])
+        found = tuple([written(finding, self._escapes) for finding in settled.findings])
         upto = self._escapes.place(settled.upto)
         self._escapes.forget(settled.upto)
         return Settled(upto, found)
-
-    def _written(self, finding: Finding) -> Finding:
-        return replace(finding, start=self._escapes.place(finding.start), end=self._escapes.place(finding.end))
 
 
 def fitted(edit: Edit, quotes: Quotes) -> Edit:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Final
 
 from extproc.redact.detectors.contact import EMAIL
@@ -29,16 +31,44 @@ def scan(text: str) -> list[Finding]:
         return settle(found) if found else found
     escapes = Escapes()
     read = escapes.feed(text) + escapes.finish()
-    return [replace(finding, start=escapes.place(finding.start), end=escapes.place(finding.end)) for finding in settle(candidates(read))]
+    return [written(finding, escapes) for finding in settle(candidates(read))]
 
 
-def clean(texts: Sequence[str]) -> bool:
-    """Whether `scan` finds nothing in any of the texts: told by one look at all of them. May say no where it is yes, never yes for no."""
+def written(finding: Finding, escapes: Escapes) -> Finding:
+    """A finding in what was read, with the offsets of what was written."""
+    start, end = escapes.place(finding.start), escapes.place(finding.end)
+    return Finding(finding.kind, start, end, finding.rule, finding.score, finding.tier)
+
+
+def scan_all(texts: Sequence[str]) -> dict[int, list[Finding]]:
+    """What `scan` finds in each of the texts, by its position; texts in which nothing is found are not there. One look at all of them."""
     joined = APART.join(texts)
     if "\\" in joined:
-        escapes = Escapes()
-        joined = escapes.feed(joined) + escapes.finish()
-    return not candidates(joined)
+        return _scan_written(texts, joined)
+    found = candidates(joined)
+    if not found:
+        return {}
+    starts = list(accumulate((len(text) + len(APART) for text in texts), initial=0))
+    by_text: dict[int, list[Finding]] = {}
+    for one in found:
+        number = bisect_right(starts, one.start) - 1
+        by_text.setdefault(number, []).append(moved(one, -starts[number]))
+    return {number: settle(some) for number, some in by_text.items()}
+
+
+def _scan_written(texts: Sequence[str], joined: str) -> dict[int, list[Finding]]:
+    escapes = Escapes()
+    found = candidates(escapes.feed(joined) + escapes.finish())
+    if not found:
+        return {}
+    starts = list(accumulate((len(text) + len(APART) for text in texts), initial=0))
+    suspects = sorted({bisect_right(starts, escapes.place(one.start)) - 1 for one in found})
+    return {number: findings for number in suspects if (findings := scan(texts[number]))}
+
+
+def moved(finding: Finding, by: int) -> Finding:
+    """The same finding where its text stands `by` characters further on."""
+    return Finding(finding.kind, finding.start + by, finding.end + by, finding.rule, finding.score, finding.tier)
 
 
 APART: Final = "\0"

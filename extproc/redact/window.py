@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from extproc.redact.finding import REACH, SIGHT, Detector, Finding
-from extproc.redact.scanner import candidates, settle, undecided
+from extproc.redact.scanner import candidates, moved, settle, undecided
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Window:
         if found:
             self._edge = found[-1].end
         self._upto = decided
-        settled = Settled(self._base + decided, tuple(_moved(finding, self._base) for finding in found))
+        settled = Settled(self._base + decided, tuple(moved(finding, self._base) for finding in found))
         self._forget()
         return settled
 
@@ -70,7 +70,3 @@ class Window:
             self._base += surplus
             self._edge -= surplus
             self._upto = kept
-
-
-def _moved(finding: Finding, by: int) -> Finding:
-    return replace(finding, start=finding.start + by, end=finding.end + by)
