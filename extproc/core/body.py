@@ -73,7 +73,9 @@ class Document:
 
     def strings(self) -> list[Leaf]:
         """Those leaves that are string values."""
-        return [leaf for leaf in self.leaves() if leaf.token >= 0 and not leaf.named]
+        found: list[Leaf] = []
+        _collect_strings(self.tree, (), 0, found)
+        return found
 
 
 def read(raw: bytes, *, max_depth: int, exact: bool = True) -> Document:
@@ -188,3 +190,24 @@ def _collect(node: Any, path: Path, token: int, found: list[Leaf]) -> int:
     elif (kind is int or kind is float) and not -LONG_NUMBER < node < LONG_NUMBER and node == (whole := int(node)):
         found.append(Leaf(path, str(whole), -1))
     return token
+
+
+def _collect_strings(node: Any, path: Path, token: int, found: list[Leaf]) -> int:
+    """As `_collect`, for string values alone: events of a stream are many, and names in them are looked at together."""
+    kind = type(node)
+    if kind is str:
+        found.append(Leaf(path, node, token))
+        return token + 1
+    if kind is dict:
+        for name, value in node.items():
+            token += 1
+            if type(value) in _HOLD_STRINGS:
+                token = _collect_strings(value, (*path, name), token, found)
+    elif kind is list:
+        for position, value in enumerate(node):
+            if type(value) in _HOLD_STRINGS:
+                token = _collect_strings(value, (*path, position), token, found)
+    return token
+
+
+_HOLD_STRINGS: Final = frozenset({str, dict, list})

@@ -61,7 +61,8 @@ def call(document: Document) -> Call:
     messages = objects(body, "messages")
     if not messages:
         raise Malformed("messages is missing or empty")
-    media, features = Media(), {*used(body, openai_family.KEEPS), *openai_family.hosted(array(body, "tools"))}
+    tools = array(body, "tools")
+    media, features = Media(), {*used(body, openai_family.KEEPS), *(openai_family.hosted(tools) if tools else ())}
     for position, message in enumerate(messages):
         _look(message, ("messages", position), media, features)
     stream = flag(body, "stream")
@@ -73,7 +74,7 @@ def call(document: Document) -> Call:
         max_tokens=max((ceiling for ceiling in ceilings if ceiling), default=None),
         choices=count(body, "n") or 1,
         messages=len(messages),
-        tools=len(array(body, "tools")) + len(array(body, "functions")),
+        tools=len(tools) + len(array(body, "functions")),
         unread=media.counts,
         files=tuple(media.files),
         features=tuple(sorted(features)),
