@@ -92,20 +92,20 @@ def _object(written: Spelled, value: dict[str, Any], path: Path, dice: random.Ra
 
 def _string(written: Spelled, text: str, path: Path, dice: random.Random) -> None:
     written.raw += b'"'
-    places = []
+    places, chance = [], dice.choice([0.0, 0.3])
     for character in text:
         places.append(len(written.raw))
-        written.raw += letter(character, dice).encode()
+        written.raw += letter(character, dice, chance).encode()
     written.letters.append([*places, len(written.raw)])
     written.paths.append(path)
     written.raw += b'"'
 
 
-def letter(character: str, dice: random.Random) -> str:
+def letter(character: str, dice: random.Random, chance: float) -> str:
     """A character as it is, or escaped in one of the ways there are."""
     if character in _SHORT and dice.random() < 0.5:
         return _SHORT[character]
-    if character in '"\\' or ord(character) < 0x20 or dice.random() < 0.3:
+    if character in '"\\' or ord(character) < 0x20 or dice.random() < chance:
         units = character.encode("utf-16-be").hex()
         units = dice.choice([units, units.upper()])
         return "".join("\\u" + units[at : at + 4] for at in range(0, len(units), 4))
