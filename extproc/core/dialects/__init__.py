@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from extproc.core.dialects import openai_chat
+from extproc.core.dialects import anthropic_count_tokens, anthropic_messages, openai_chat
 from extproc.core.dialects.shape import Call, Channel, Dialect, Facts, Route
 
 __all__ = ["DEFAULT", "ROUTES", "SERVED", "Call", "Channel", "Dialect", "Facts", "Route", "named", "of"]
@@ -12,6 +12,8 @@ __all__ = ["DEFAULT", "ROUTES", "SERVED", "Call", "Channel", "Dialect", "Facts",
 ROUTES: Final = (
     Route("chat", "POST", "/v1/chat/completions", "/chat/completions", openai_chat),
     Route("models", "GET", "/v1/models", "", openai_chat, "free", "no content"),
+    Route("messages", "POST", "/v1/messages", "/v1/messages", anthropic_messages),
+    Route("count_tokens", "POST", "/v1/messages/count_tokens", "/v1/messages/count_tokens", anthropic_count_tokens, "free"),
 )
 """Every route, in the order of the reference page."""
 
