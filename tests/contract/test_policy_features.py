@@ -46,7 +46,7 @@ def refused(engines: Engines, asked: PolicyInput, *features: str) -> set[str]:
     assert here == there
     assert here.allow == (not here.reasons)
     assert {reason.code for reason in here.reasons} <= {"unsupported_feature"}
-    return {re.findall(r"may not use (\S+),", reason.message)[0] for reason in here.reasons}
+    return {re.findall(r"may not use (\S+): ", reason.message)[0] for reason in here.reasons}
 
 
 def test_a_line_allows_one_feature_for_whom_it_names(allowing: Engines) -> None:

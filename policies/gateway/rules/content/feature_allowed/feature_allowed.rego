@@ -1,7 +1,7 @@
 # METADATA
 # title: Feature allowed
 # description: |
-#   Some parts of a request keep state at the provider, or reach out from there, where the gate reads nothing.
+#   Some parts of a request keep state at the provider, reach out from there, or choose where and at what price it answers.
 #   A request that has one is refused by the part's name, unless a line below allows it for whoever asks.
 #   docs/rules/content/feature_allowed.md names them all.
 package gateway.rules.content.feature_allowed
@@ -18,8 +18,8 @@ _allowed contains "none"
 # custom:
 #   code: unsupported_feature
 #   message: >-
-#     This key may not use {feature}, which keeps state at the provider or reaches out from there. Take it out of the request, or
-#     ask whoever runs this gate to allow it.
+#     This key may not use {feature}: such parts keep state at the provider, reach out from there, or choose where and at what
+#     price it answers. Take it out of the request, or ask whoever runs this gate to allow it.
 deny contains {"code": "unsupported_feature", "names": {"feature": feature}} if {
 	# Nearly every request has none, so that is asked first, and cheaply.
 	[true | input.request.features == []] == []
