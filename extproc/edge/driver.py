@@ -174,29 +174,26 @@ class Conversation:
     def _run(self, value: object, fault: Exception | None = None) -> Pending | None:
         """Send `value` in (or throw `fault`) and carry out effects, until one is a reply that waits for Envoy or must be waited for."""
         story = self.story
-        try:
-            while True:
-                try:
-                    effect = story.send(value) if fault is None else story.throw(fault)
-                except StopIteration:
-                    self.end()
-                    return None
-                except Exception as broken:  # noqa: BLE001 - the last line of defence: closed by an error status, never cleanly
-                    self.end()
-                    complain(broken)
-                    self.stream.fail(INTERNAL, "exchange")
-                    return None
-                value, fault = None, None
-                try:
-                    value = CARRY[type(effect)](self, effect)
-                except Exception as why:  # noqa: BLE001 - a refusal or a bug: the exchange refuses, and its row gets out
-                    fault = why
-                if type(value) is Pending:
-                    return value
-                if value is REPLIED:
-                    return None
-        finally:
-            fault = None  # its traceback holds this frame, and that would keep a body alive until the collector comes by
+        while True:
+            try:
+                effect = story.send(value) if fault is None else story.throw(fault)
+            except StopIteration:
+                self.end()
+                return None
+            except Exception as broken:  # noqa: BLE001 - the last line of defence: closed by an error status, never cleanly
+                self.end()
+                complain(broken)
+                self.stream.fail(INTERNAL, "exchange")
+                return None
+            value, fault = None, None
+            try:
+                value = CARRY[type(effect)](self, effect)
+            except Exception as why:  # noqa: BLE001 - a refusal or a bug: the exchange refuses, and its row gets out
+                fault = why
+            if type(value) is Pending:
+                return value
+            if value is REPLIED:
+                return None
 
     def end(self) -> None:
         """The story is over: nothing is held any more."""
