@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from extproc.core.spans import STRING, Path
+from extproc.core.spans import Path, string_tokens
 
 __all__ = ["DEEPEST", "Document", "Leaf", "Malformed", "Path", "read"]
 
@@ -155,7 +155,7 @@ def _string_tokens(raw: bytes) -> int:
     if b"\\" not in raw:
         return raw.count(b'"') >> 1
     if b"\\\\" in raw:
-        return sum(1 for _ in STRING.finditer(raw))
+        return sum(1 for _ in string_tokens(raw))
     return (raw.count(b'"') - raw.count(b'\\"')) >> 1
 
 

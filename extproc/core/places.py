@@ -67,13 +67,14 @@ def search(document: Document, structural: frozenset[tuple[str, ...]], files: Se
     unread: dict[str, int] = {}
     for leaf in document.leaves():
         start = starts.get(leaf.path) if starts and not leaf.named else None
-        if start is None and not (leaf.text in urls and not leaf.named):
-            place, kind = Place(leaf, found.get(leaf.text, ())), ""
-        else:
+        place, kind = None, ""
+        if start is not None or (urls and leaf.text in urls and not leaf.named):
             place, kind = _held(leaf, start)
+        elif findings := found.get(leaf.text):
+            place = Place(leaf, findings)
         if kind:
             unread[kind] = unread.get(kind, 0) + 1
-        if place.findings and not (_way(leaf) in structural and _WORD.fullmatch(leaf.text)):
+        if place and place.findings and not (_way(leaf) in structural and _WORD.fullmatch(leaf.text)):
             places.append(place)
     return Sighting(places, unread)
 

@@ -89,7 +89,7 @@ def rewrite(raw: bytes, changes: Iterable[Change]) -> bytes:
         ValueError: changes overlap, an edit lies outside its text, or a new value is no JSON.
     """
     patches: list[_Patch] = []
-    tokens: list[tuple[int, int]] | None = None
+    tokens: list[tuple[int, int]] = []
     grown: set[int] = set()
     for change in changes:
         if isinstance(change, Replaced):
@@ -97,9 +97,28 @@ def rewrite(raw: bytes, changes: Iterable[Change]) -> bytes:
         elif isinstance(change, Added):
             patches.append(_added(raw, change, grown))
         else:
-            tokens = tokens or [match.span() for match in STRING.finditer(raw)]
+            tokens = tokens or list(string_tokens(raw))
             patches += _edited(raw, *tokens[change.token], change.edits)
     return _patched(raw, sorted(patches, key=itemgetter(0, 1)))
+
+
+def string_tokens(raw: bytes) -> Iterator[tuple[int, int]]:
+    """Start and end of each string of JSON text, its quotes included. Quote by quote, which is quicker than byte by byte."""
+    start = raw.find(b'"')
+    while start >= 0:
+        end = raw.find(b'"', start + 1)
+        while raw[end - 1] == _BACKSLASH and _escaped(raw, end):
+            end = raw.find(b'"', end + 1)
+        yield start, end + 1
+        start = raw.find(b'"', end + 1)
+
+
+def _escaped(raw: bytes, at: int) -> bool:
+    """Whether an odd number of backslashes stands right before `at`."""
+    before = at
+    while raw[before - 1] == _BACKSLASH:
+        before -= 1
+    return (at - before) % 2 == 1
 
 
 def _edited(raw: bytes, start: int, end: int, wanted: Sequence[TextEdit]) -> Iterator[_Patch]:
