@@ -52,6 +52,9 @@ REQUEST_ID: Final = "x-portcullis-request-id"
 DECISION_ID: Final = "x-portcullis-decision-id"
 COST: Final = "x-portcullis-cost-usd"
 
+ID_OF_FAMILY: Final = {"anthropic": "request-id"}
+"""Where the official SDKs of a family look for the request's id. OpenAI's is `x-request-id`, which Envoy writes."""
+
 ASK: Final[Headers] = (("accept-encoding", "identity"),)
 """Set on every request that is sent on: an answer that is compressed can't be read here."""
 

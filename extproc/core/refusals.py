@@ -33,9 +33,11 @@ def reply(route: Route | None, why: Refused, row: AuditRow) -> OwnAnswer:
     return OwnAnswer(why.status, (*told(row), *extra), dialect.refusal(why, row.id), why.code)
 
 
-def told(row: AuditRow) -> Headers:
-    """Headers that name the exchange and its decision to the app."""
-    return ((headers.REQUEST_ID, row.id), (headers.DECISION_ID, row.decision_id))
+def told(row: AuditRow, answer: Headers = ()) -> Headers:
+    """Headers that name the exchange and its decision to the app; in the dialect's own way too, where the provider's answer doesn't."""
+    named = ((headers.REQUEST_ID, row.id), (headers.DECISION_ID, row.decision_id))
+    own = headers.ID_OF_FAMILY.get(row.dialect)
+    return named if own is None or headers.first(answer, own) else (*named, (own, row.id))
 
 
 def blocked(side: str, kinds: Mapping[str, int]) -> GuardrailBlocked:

@@ -95,19 +95,16 @@ async def whole(
     else:
         trail.ended(head.status, "failed", "upstream_status", UpstreamError.code)
     trail.row.response_bytes = len(out)
-    await last(trail, PassBody(out, priced(trail, len(out))) if isinstance(event, ResponseBody) else nothing(trail, gone), event)
+    named = refusals.told(trail.row, head.headers)
+    reply = PassBody(out, priced(trail, named, len(out))) if isinstance(event, ResponseBody) else PassAnswerHead(named, gone)
+    await last(trail, reply, event)
 
 
-def priced(trail: Trail, length: int) -> Headers:
+def priced(trail: Trail, named: Headers, length: int) -> Headers:
     """Headers of a whole answer: those that name the exchange, its length as it leaves, and its cost where a price is known."""
     cost = trail.cost_usd
-    named = (*refusals.told(trail.row), ("content-length", str(length)))
-    return named if cost is None else (*named, (headers.COST, cost))
-
-
-def nothing(trail: Trail, gone: tuple[str, ...]) -> PassAnswerHead:
-    """An answer that has a head and no body."""
-    return PassAnswerHead(refusals.told(trail.row), gone)
+    sized = (*named, ("content-length", str(length)))
+    return sized if cost is None else (*sized, (headers.COST, cost))
 
 
 async def last(trail: Trail, reply: Reply, event: Event) -> None:
@@ -128,7 +125,7 @@ async def streamed(
     """An answer in events: each leaves as soon as its text is decided."""
     without, more = lambda raw: scrub.scrub(raw, secret), (echoes(secret),)
     stream = StreamedAnswer(route, verdict.actions, hides_usage=call.hides_usage, without=without, more=more)
-    event = await trail.says(PassAnswerHead(refusals.told(trail.row), not_shown(head, secret), streamed=True))
+    event = await trail.says(PassAnswerHead(refusals.told(trail.row, head.headers), not_shown(head, secret), streamed=True))
     try:
         while isinstance(event, ResponseBody):
             trail.first_bytes(event.at)
