@@ -61,9 +61,9 @@ class Variant:
         return statistics.median(self.figures[figure])
 
 
-def request(variant: Variant, *, stream: bool) -> bytes:
-    """The bytes of one request."""
-    body = json.dumps({"model": "cheap", "stream": stream, "messages": [{"role": "user", "content": PROMPT}]}).encode()
+def request(variant: Variant, *, stream: bool, messages: list[dict[str, str]] | None = None) -> bytes:
+    """The bytes of one request; with a short prompt, unless `messages` are given."""
+    body = json.dumps({"model": "cheap", "stream": stream, "messages": messages or [{"role": "user", "content": PROMPT}]}).encode()
     head = (
         f"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:{variant.port}\r\nauthorization: Bearer {variant.key}\r\n"
         "content-type: application/json\r\naccept: application/json\r\nuser-agent: OpenAI/Python 3.54.0\r\n"
