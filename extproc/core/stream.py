@@ -21,11 +21,12 @@ from typing import Final
 from contracts.policy import Actions
 from contracts.usage import Usage
 from extproc.core.body import Document, Leaf
-from extproc.core.dialects import Channel, Route
+from extproc.core.dialects import Channel, Facts, Route
 from extproc.core.places import Place, search
 from extproc.core.spans import rewrite
 from extproc.core.sse import Event, EventTooLarge, Splitter
 from extproc.core.tally import Cut, Tally, Unreadable, changes_of, of_its_dialect, readable, size
+from extproc.redact import actions
 from extproc.redact.actions import Edit
 from extproc.redact.finding import Detector
 from extproc.redact.growing import GrowingText
@@ -40,6 +41,10 @@ PATIENCE: Final = 16
 
 MOST_HELD: Final = 4 << 20
 """Bytes of events. When more wait for one text, it is decided as if it had ended: memory stays flat whatever a provider does."""
+
+
+_Ended = dict[str | int, "_Ended"]
+"""Steps of channels that have ended, each with those below it; with none: all that are."""
 
 
 class _Text:
@@ -160,7 +165,7 @@ class StreamedAnswer:
         self._held: deque[_Held] = deque()
         self._held_bytes = 0
         self._texts: dict[Channel, _Text] = {}
-        self._closed: set[Channel] = set()
+        self._ended: _Ended = {}
         self._turns: dict[int | str, int] = {}
 
     @property
@@ -258,19 +263,18 @@ class StreamedAnswer:
     def _absorb_document(self, held: _Held, document: Document) -> None:
         tree = document.tree
         facts = of_its_dialect(lambda: self._dialect.facts(tree))
-        self._absorb_texts(held, document)
-        self._absorb_wholes(held, document, facts.unread)
+        of_its_dialect(lambda: self._absorb_texts(held, document))
+        for closed in facts.closed:
+            self._close(closed)
+        if facts.done:
+            self._end()
+        self._absorb_wholes(held, document, facts)
         self.model = self.model or facts.model
         self.id = self.id or facts.id
         self.failed = self.failed or facts.failed
         self.usage = self._dialect.usage(tree, self.usage)
         self.finish_reasons += facts.reasons
         held.hidden = facts.extra and self._hides_usage
-        for closed in facts.closed:
-            self._closed.add(closed)
-            self._finish_texts(channel for channel in self._texts if channel[: len(closed)] == closed)
-        if facts.done:
-            self._end()
 
     def _absorb_texts(self, held: _Held, document: Document) -> None:
         """The leaves that go on with a text of earlier events."""
@@ -285,19 +289,22 @@ class StreamedAnswer:
         for group in grown:
             self._turns[group] = self._turns.get(group, 0) + 1
 
-    def _absorb_wholes(self, held: _Held, document: Document, unread: Mapping[str, int]) -> None:
+    def _absorb_wholes(self, held: _Held, document: Document, facts: Facts) -> None:
         """Everything else in the event: texts of their own, names, numbers, and what can't be read."""
-        sighting = search(document, self._dialect.structural)
+        sighting, unread = search(document, self._dialect.structural), facts.unread
         in_pieces = {piece.leaf.token for piece in held.pieces}
-        for place in sighting.places:
-            if place.leaf.named or place.leaf.token not in in_pieces:
-                held.whole.append((place, self._tally.judge(place.findings)))
+        places = [place for place in sighting.places if place.leaf.named or place.leaf.token not in in_pieces]
         counts = {kind: max(unread.get(kind, 0), sighting.unread.get(kind, 0)) for kind in (*unread, *sighting.unread)}
-        if counts:
-            self._tally.note(counts)
+        if places or counts:
+            counts |= actions.counts(finding for place in places for finding in place.findings)
+            self._tally.note(self._tally.fresh(counts) if facts.repeats else counts)
+        before = self._tally.redacted
+        held.whole += [(place, self._tally.edits(place.findings)) for place in places]
+        if facts.repeats:
+            self._tally.redacted = max(before, self._tally.redacted - before)
 
     def _piece(self, channel: Channel, leaf: Leaf) -> _Piece:
-        if self.done or (self._closed and any(channel[:length] in self._closed for length in range(1, len(channel) + 1))):
+        if self.done or self._has_ended(channel):
             # What was held of this text has left as complete; a finding that goes on here would leave in halves.
             raise Unreadable("the provider went on with a text that it had finished")
         text = self._texts.get(channel)
@@ -306,6 +313,29 @@ class StreamedAnswer:
         start = text.length
         text.grow(leaf.text, self._turns.get(channel[0], 0))
         return _Piece(leaf, channel[0], text, start, text.length)
+
+    def _close(self, closed: Channel) -> None:
+        """Texts whose channel begins so have ended. What is kept of them is that: an answer may have any number of texts."""
+        for channel in [channel for channel in self._texts if channel[: len(closed)] == closed]:
+            self._texts.pop(channel).finish()
+        ended = self._ended
+        for step in closed[:-1]:
+            below = ended.get(step)
+            if below is None:
+                below = ended[step] = {}
+            elif not below:
+                return
+            ended = below
+        ended[closed[-1]] = {}
+
+    def _has_ended(self, channel: Channel) -> bool:
+        ended = self._ended
+        for step in channel:
+            below = ended.get(step)
+            if not below:
+                return below is not None
+            ended = below
+        return False
 
     def _end(self) -> None:
         """The stream's own end mark: no text goes on after it."""

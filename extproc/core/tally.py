@@ -72,6 +72,10 @@ class Tally:
         self.redacted += len(edits)
         return edits
 
+    def fresh(self, counts: Mapping[str, int]) -> dict[str, int]:
+        """Of counts that may be of what was noted before: what goes beyond that."""
+        return {kind: more for kind, count in counts.items() if (more := count - self.findings.get(kind, 0)) > 0}
+
     def note(self, counts: Mapping[str, int]) -> None:
         """Note findings that have no place to edit, what can't be read among them. Raises Blocked as `judge` does."""
         blocked: dict[str, int] = {}
@@ -99,14 +103,22 @@ def of_its_dialect(look: Callable[[], T]) -> T:
 
 
 def changes_of(dialect: Dialect, document: Document, edited: Iterable[tuple[Place, Sequence[Edit]]]) -> list[Change]:
-    """The edits, and `null` for what repeats an edited text where no edit can reach it."""
+    """The edits, and nothing (`null`, or `[]` for a list) for what repeats an edited text where no edit can reach it."""
     edited = [(place, edits) for place, edits in edited if edits]
     echoes: dict[Path, None] = {}
     for place, _ in edited:
         if echo := dialect.echo(document.tree, place.leaf.path):
             echoes[echo] = None
     left = [(place, edits) for place, edits in edited if not _inside(place.leaf.path, echoes)]
-    return [*places.changes(document.raw, left), *(Replaced(path, b"null") for path in echoes)]
+    return [*places.changes(document.raw, left), *(_emptied(document, path) for path in echoes)]
+
+
+def _emptied(document: Document, path: Path) -> Change:
+    """Nothing, in the place of a list or of anything else."""
+    node = document.tree
+    for step in path:
+        node = node[step]
+    return Replaced(path, b"[]" if type(node) is list else b"null")
 
 
 def _inside(path: Path, echoes: Iterable[Path]) -> bool:

@@ -56,7 +56,8 @@ class Facts:
     """What an answer, or one event of it, says about itself; empty where it says nothing.
 
     `reasons`: finish reasons. `closed`: texts that end here, each by a beginning of its channel. `done`: the dialect's own end
-    of the stream. `extra`: there is nothing in it but the usage that was asked for. `unread`: as a call's.
+    of the stream. `extra`: there is nothing in it but the usage that was asked for. `repeats`: an event says again what was
+    said before it, which is edited like the first time and counted once. `unread`: as a call's.
     """
 
     model: str = ""
@@ -66,6 +67,7 @@ class Facts:
     failed: bool = False
     done: bool = False
     extra: bool = False
+    repeats: bool = False
     unread: Mapping[str, int] = field(default_factory=dict)
 
 
