@@ -1,32 +1,21 @@
-"""OpenAI's chat completions: what a request asks for, what an answer says, and how the gate refuses."""
+"""OpenAI's chat completions: what a request asks for, and what an answer says."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import httpx2
-import openai
 import orjson
 import pytest
 
-from contracts.errors import (
-    GuardrailBlocked,
-    InvalidApiKey,
-    InvalidRequest,
-    NotAllowed,
-    PolicyUnavailable,
-    Refused,
-    RequestTooLarge,
-    UnknownRoute,
-    UpstreamError,
-    UpstreamTimeout,
-)
 from contracts.usage import Usage
-from extproc.core import dialects
 from extproc.core.body import Malformed, read
 from extproc.core.dialects import Call, openai_chat
+from extproc.core.dialects.shape import Encoded
+from extproc.core.places import search
+from extproc.core.spans import Added, Replaced
 
 HI: dict[str, Any] = {"model": "cheap", "messages": [{"role": "user", "content": "hi"}]}
+FORGETS = (Added((), "store", b"false"),)
 
 
 def call(**members: Any) -> Call:
@@ -35,35 +24,9 @@ def call(**members: Any) -> Call:
     return openai_chat.call(read(orjson.dumps(body), max_depth=64))
 
 
-# ── routes ─────────────────────────────────────────────────────────────────────
-
-
-def test_the_declared_route_is_found() -> None:
-    """Exactly this method and path."""
-    route = dialects.of("POST", "/v1/chat/completions")
-    assert route is not None
-    assert (route.name, route.upstream_path, route.dialect.name) == ("chat", "/chat/completions", "openai")
-    assert route in dialects.ROUTES
-    assert dialects.SERVED == "POST /v1/chat/completions"
-    assert dialects.DEFAULT is openai_chat
-
-
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("GET", "/v1/chat/completions"),
-        ("post", "/v1/chat/completions"),
-        ("POST", "/v1/chat/completions/"),
-        ("POST", "/v1/chat/completions?x"),
-        ("POST", "/v1/Chat/completions"),
-        ("POST", "//v1/chat/completions"),
-        ("POST", "/v1/responses"),
-        ("CONNECT", ""),
-    ],
-)
-def test_nothing_else_exists(method: str, path: str) -> None:
-    """What is only nearly the route is none."""
-    assert dialects.of(method, path) is None
+def parts(*given: dict[str, Any]) -> Call:
+    """What a request with a message of these parts asks for."""
+    return call(messages=[{"role": "user", "content": list(given)}])
 
 
 # ── the request ────────────────────────────────────────────────────────────────
@@ -71,10 +34,32 @@ def test_nothing_else_exists(method: str, path: str) -> None:
 
 def test_a_request_says_what_it_asks_for() -> None:
     """Every fact that rules and the row need."""
-    assert call() == Call("cheap", stream=False, max_tokens=None, choices=1, messages=1, tools=0, unscanned=0)
-    assert call(stream=True, n=3, max_tokens=7, tools=[{}, {}], functions=[{}], messages=[{}, {}]) == Call(
-        "cheap", stream=True, max_tokens=7, choices=3, messages=2, tools=3, unscanned=0
+    assert call() == Call("cheap", messages=1, forgets=FORGETS)
+    asked = call(stream=True, n=3, max_tokens=7, tools=[{}, {}], functions=[{}], messages=[{}, {}])
+    assert asked == Call(
+        "cheap",
+        stream=True,
+        max_tokens=7,
+        choices=3,
+        messages=2,
+        tools=3,
+        asks=(Added((), "stream_options", b'{"include_usage":true}'),),
+        forgets=FORGETS,
+        hides_usage=True,
     )
+
+
+def test_only_a_stream_is_asked_for_its_usage() -> None:
+    """An answer in one piece brings it anyway, and the provider refuses the option there."""
+    assert (call().asks, call().hides_usage) == ((), False)
+    own = call(stream=True, stream_options={"include_usage": True})
+    assert (own.asks, own.hides_usage) == ((), False)
+
+
+def test_a_request_can_be_made_to_leave_nothing_behind() -> None:
+    """`store` is false, added or replaced."""
+    assert call(store=True).forgets == (Replaced(("store",), b"false"),)
+    assert call(store=False).forgets == ()
 
 
 def test_the_higher_of_two_ceilings_counts() -> None:
@@ -83,11 +68,62 @@ def test_the_higher_of_two_ceilings_counts() -> None:
     assert call(max_tokens=9, max_completion_tokens=5).max_tokens == 9
 
 
-def test_parts_that_are_no_text_are_counted() -> None:
-    """Images, sound, files and kinds yet unknown can't be scanned; text and refusals can."""
-    parts = [{"type": kind} for kind in ("text", "refusal", "image_url", "input_audio", "file", "hologram")]
-    assert call(messages=[{"content": [{"type": "text", "text": "x", "image_url": {"url": "https://example.com/a.png"}}]}]).unscanned == 1
-    assert call(messages=[{"content": parts}, {"content": None}, {"content": []}, {"content": [{"type": "file"}]}]).unscanned == 5
+def test_what_keeps_state_or_reaches_out_is_named() -> None:
+    """Members, hosted tools and files at the provider, sorted."""
+    file = {"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]}
+    asked = call(store=True, service_tier="flex", web_search_options={"x": 1}, tools=[{"type": "web_search"}], messages=[file])
+    assert asked.features == ("files", "service_tier", "store", "tool:web_search", "web_search_options")
+    assert call(store=False, web_search_options={}, tools=[{"type": "function"}]).features == ()
+
+
+URL = {"url": "https://example.com/a.png"}
+
+
+@pytest.mark.parametrize(
+    ("part", "unread"),
+    [
+        ({"type": "text", "text": "x"}, {}),
+        ({"type": "refusal", "refusal": "x"}, {}),
+        ({"type": "image_url", "image_url": URL}, {"UNSCANNED_URL": 1}),
+        ({"type": "image_url", "image_url": "https://example.com/a.png"}, {"UNSCANNED_URL": 1}),
+        ({"type": "image_url"}, {"UNSCANNED_URL": 1}),
+        ({"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}, {}),
+        ({"type": "image_url", "image_url": {"url": " Data:image/png;base64,AAAA"}}, {}),
+        ({"type": "image_url", "image_url": {"url": " " * 40 + "data:image/png;base64,AAAA"}}, {"UNSCANNED_URL": 1}),
+        ({"type": "image_url", "image_url": {"url": "data:image/png"}}, {"UNSCANNED_URL": 1}),
+        ({"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}, {"UNSCANNED_AUDIO": 1}),
+        ({"type": "file"}, {"UNSCANNED_FILE": 1}),
+        ({"type": "file", "file": {"file_id": "file-1"}}, {"UNSCANNED_FILE": 1}),
+        ({"type": "file", "file": {"filename": "a.txt", "file_data": 7}}, {"UNSCANNED_FILE": 1}),
+        ({"type": "file", "file": {"filename": "a.txt", "url": "https://example.com"}}, {"UNSCANNED_FILE": 1}),
+        ({"type": "hologram"}, {"UNSCANNED_FILE": 1}),
+        ({"type": "text", "text": "x", "image_url": URL}, {"UNSCANNED_URL": 1}),
+        ({"type": "text", "text": "x", "input_audio": {"data": "AAAA"}, "file": {}}, {"UNSCANNED_AUDIO": 1, "UNSCANNED_FILE": 1}),
+    ],
+)
+def test_parts_that_are_no_text_are_counted(part: dict[str, Any], unread: dict[str, int]) -> None:
+    """By kind, whether a part's type or one of its members says so. A data URL says itself what it is: it is seen wherever it stands."""
+    assert parts(part).unread == unread
+
+
+def test_several_parts_are_counted_together() -> None:
+    """Over all messages; a reference to an earlier spoken answer too."""
+    spoken = {"role": "assistant", "audio": {"id": "audio_1"}}
+    seen = {"role": "user", "content": [{"type": "image_url", "image_url": URL}, {"type": "hologram"}]}
+    assert call(messages=[seen, spoken, {"content": None}, {"content": []}, seen]).unread == {
+        "UNSCANNED_URL": 2,
+        "UNSCANNED_FILE": 2,
+        "UNSCANNED_AUDIO": 1,
+    }
+
+
+def test_a_file_that_comes_along_is_read() -> None:
+    """In base64 it is decoded; a data URL is found without being told where."""
+    given = {"type": "file", "file": {"filename": "a.txt", "file_data": "amFuZUBleGFtcGxlLmNvbQ=="}}
+    url = {"type": "file", "file": {"file_data": "data:text/plain;base64,amFuZUBleGFtcGxlLmNvbQ=="}}
+    asked = parts(given, url)
+    assert asked.files == (Encoded(("messages", 0, "content", 0, "file", "file_data")),)
+    assert asked.unread == {}
 
 
 @pytest.mark.parametrize(
@@ -97,6 +133,7 @@ def test_parts_that_are_no_text_are_counted() -> None:
         ("messages", [None, [], {}, "hi", ["hi"], [None], [[]]]),
         ("messages", [[{"content": 4111111111111111}], [{"content": {}}], [{"content": ["x"]}], [{"content": [{"text": "x"}]}]]),
         ("stream", [1, "true", []]),
+        ("stream_options", [1, "x", [], True]),
         ("n", [0, -1, True, 1.0, "1"]),
         ("max_tokens", [0, 1.5, "5", True]),
         ("max_completion_tokens", [-5, [], 2**53]),
@@ -108,8 +145,15 @@ def test_what_is_missing_or_of_another_kind_is_named(member: str, values: list[A
     """The refusal names the member and never its value."""
     for value in values:
         with pytest.raises(Malformed, match=member) as caught:
-            call(**{member: value})
+            call(stream=True, **{member: value}) if member == "stream_options" else call(**{member: value})
         assert "4111" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["Model", "MESSAGES", "Stream", "N", "Max_Tokens", "Stream_Options", "Store", "toolſ"])
+def test_a_member_in_another_case_is_refused(name: str) -> None:
+    """Some providers would read it as the member that it is not here; the refusal names that one."""
+    with pytest.raises(Malformed, match=f"{name.casefold()} is written in another case"):
+        call(**{name.casefold(): None, name: 1})
 
 
 @pytest.mark.parametrize("raw", [b"[]", b'"x"', b"1", b"null"])
@@ -119,68 +163,58 @@ def test_a_body_that_is_no_object_is_refused(raw: bytes) -> None:
         openai_chat.call(read(raw, max_depth=64))
 
 
-def test_every_text_of_a_prompt_is_found() -> None:
-    """Names, tool arguments and results, schemas, metadata, kinds, roles and ids: all but the model's declared name."""
+def test_every_text_of_a_prompt_is_looked_into() -> None:
+    """Names, tool arguments and results, schemas, metadata, kinds, roles and ids: an address is found wherever it stands."""
+    a = "jane@example.com"
     body = {
-        "model": "declared",
+        "model": a,
         "messages": [
-            {"role": "structural", "content": "t1", "name": "t2"},
-            {"role": "structural", "content": [{"type": "structural", "text": "t3"}, {"type": "structural", "image_url": {"url": "t4"}}]},
-            {"tool_calls": [{"id": "structural", "type": "structural", "function": {"name": "t5", "arguments": "t6"}}]},
-            {"tool_call_id": "structural", "content": "t7"},
+            {"role": a, "content": a, "name": a},
+            {"role": a, "content": [{"type": a, "text": a}, {"type": a, "image_url": {"url": a}}]},
+            {"tool_calls": [{"id": a, "type": a, "function": {"name": a, "arguments": a}}]},
+            {"tool_call_id": a, "content": a},
         ],
-        "tools": [{"type": "structural", "function": {"name": "t8", "parameters": {"type": "t9", "enum": ["t10"]}}}],
-        "metadata": {"id": "t11", "role": "t12"},
-        "user": "t13",
-        "stop": ["t14"],
-        "prediction": {"content": "t15"},
-        "next_years_member": {"model": "t16"},
+        "tools": [{"type": a, "function": {"name": a, "parameters": {"type": a, "enum": [a]}}}],
+        "metadata": {"id": a, "role": a, a: "x"},
+        "user": a,
+        "stop": [a],
+        "prediction": {"content": a},
+        "next_years_member": {"model": a},
     }
     document = read(orjson.dumps(body), max_depth=64)
-    found = document.leaves(openai_chat.prompt_structural)
-    assert found == [leaf for leaf in document.leaves() if leaf.path != ("model",)]
-    assert {leaf.text for leaf in found} == {"structural"} | {f"t{number}" for number in range(1, 17)}
+    assert [place.leaf for place in search(document, openai_chat.structural).places] == [
+        leaf for leaf in document.leaves() if leaf.text == a
+    ]
+
+
+def test_an_id_of_digits_is_no_finding() -> None:
+    """Where an id or a role stands, a plain word is left alone: replaced, it would be no id."""
+    digits = "call-4111111111111111"
+    message = {"tool_calls": [{"id": digits, "type": "function", "function": {"name": digits}}], "tool_call_id": digits}
+    document = read(orjson.dumps({"messages": [message], "id": digits, "other_id": digits}), max_depth=64)
+    found = [place.leaf.path for place in search(document, openai_chat.structural).places]
+    assert found == [("messages", 0, "tool_calls", 0, "function", "name"), ("other_id",)]
 
 
 # ── the answer ─────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
-    ("counts", "expected"),
-    [
-        ({"prompt_tokens": 9, "completion_tokens": 12, "total_tokens": 21}, Usage(9, 12)),
-        (
-            {
-                "prompt_tokens": 90,
-                "completion_tokens": 12,
-                "prompt_tokens_details": {"cached_tokens": 80},
-                "completion_tokens_details": {"reasoning_tokens": 10},
-            },
-            Usage(90, 12, cache_read=80, reasoning=10),
-        ),
-        ({"prompt_tokens": 9}, Usage(9, 0)),
-        ({"completion_tokens": 9}, Usage(0, 9)),
-        ({"prompt_tokens": 9, "completion_tokens": -1}, Usage(9, 0)),
-        ({"prompt_tokens": True, "completion_tokens": 1.5}, None),
-        ({"prompt_tokens": "9"}, None),
-        ({"prompt_tokens": 2**63}, Usage(2**53 - 1, 0)),
-        ({"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 50}}, Usage(5, 0, cache_read=5)),
-        ({"prompt_tokens": 5, "prompt_tokens_details": [], "completion_tokens_details": None}, Usage(5, 0)),
-        ({"completion_tokens": 5, "completion_tokens_details": {"reasoning_tokens": 6}}, Usage(0, 5, reasoning=5)),
-        ({}, None),
-        (None, None),
-        ([], None),
-    ],
-)
-def test_usage_is_what_can_be_true(counts: Any, expected: Usage | None) -> None:
-    """A part never exceeds its whole, and what is no count is ignored."""
-    assert openai_chat.usage({"usage": counts}) == expected
+def test_an_answers_usage_is_read() -> None:
+    """By its names here, with their details."""
+    counts = {
+        "prompt_tokens": 90,
+        "completion_tokens": 12,
+        "prompt_tokens_details": {"cached_tokens": 80},
+        "completion_tokens_details": {"reasoning_tokens": 10},
+    }
+    assert openai_chat.usage({"usage": counts}, None) == Usage(90, 12, cache_read=80, reasoning=10)
 
 
 def test_an_answer_without_usage_has_none() -> None:
-    """Also one that is no object."""
-    assert openai_chat.usage({}) is None
-    assert openai_chat.usage([{"usage": {"prompt_tokens": 1}}]) is None
+    """Also one that is no object; what an earlier event counted stands."""
+    for tree in ({}, [{"usage": {"prompt_tokens": 1}}], {"usage": None}, "x"):
+        assert openai_chat.usage(tree, None) is None
+        assert openai_chat.usage(tree, Usage(1, 2)) == Usage(1, 2)
 
 
 def test_an_answer_says_what_it_is() -> None:
@@ -194,31 +228,62 @@ def test_an_answer_says_what_it_is() -> None:
                 {"index": 0, "finish_reason": None},
                 {"finish_reason": "length"},
                 {"index": 7, "finish_reason": ""},
-                {"index": True, "finish_reason": "odd"},
                 "x",
             ],
         }
     )
-    assert (facts.model, facts.id, facts.failed) == ("tiny-2026", "chatcmpl-1", False)
-    assert facts.finished == ((1, "stop"), (2, "length"), (4, "odd"))
+    assert (facts.model, facts.id, facts.failed, facts.done, facts.extra) == ("tiny-2026", "chatcmpl-1", False, False, False)
+    assert (facts.reasons, facts.closed) == (("stop", "length"), ((1,), (2,)))
+
+
+@pytest.mark.parametrize("index", [True, 1.0, "1", []])
+def test_a_choice_without_a_number_of_its_own_is_refused(index: Any) -> None:
+    """A choice that readers number differently could go on where they see another."""
+    with pytest.raises(Malformed, match="index"):
+        openai_chat.facts({"choices": [{"index": index, "finish_reason": "stop"}]})
+    with pytest.raises(Malformed, match="index"):
+        openai_chat.channel(
+            {"choices": [{"delta": {"tool_calls": [{"index": index, "id": "x"}]}}]}, ("choices", 0, "delta", "tool_calls", 0, "x")
+        )
 
 
 @pytest.mark.parametrize("tree", [[], "x", None, {"choices": {}}, {"model": 1, "id": [], "choices": None}, {"error": None}])
 def test_an_answer_of_another_shape_says_nothing(tree: Any) -> None:
     """Nothing is guessed."""
     facts = openai_chat.facts(tree)
-    assert (facts.model, facts.id, facts.finished, facts.failed) == ("", "", (), False)
+    assert (facts.model, facts.id, facts.reasons, facts.closed, facts.failed) == ("", "", (), (), False)
 
 
 def test_what_a_provider_says_of_itself_has_a_length() -> None:
     """It goes into rows: no provider fills them."""
     facts = openai_chat.facts({"model": "m" * 999, "id": "i" * 999, "choices": [{"finish_reason": "f" * 999}]})
-    assert [len(text) for text in (facts.model, facts.id, facts.finished[0][1])] == [256, 256, 256]
+    assert [len(text) for text in (facts.model, facts.id, facts.reasons[0])] == [256, 256, 256]
 
 
 def test_an_error_event_is_seen() -> None:
     """An error of the provider in the middle of a stream."""
     assert openai_chat.facts({"error": {"message": "overloaded"}}).failed
+
+
+@pytest.mark.parametrize(
+    ("tree", "extra"),
+    [
+        ({"choices": [], "usage": {"prompt_tokens": 1}}, True),
+        ({"choices": [], "usage": None}, False),
+        ({"usage": {"prompt_tokens": 1}}, False),
+        ({"choices": [{"delta": {}}], "usage": {"prompt_tokens": 1}}, False),
+    ],
+)
+def test_an_event_with_nothing_but_usage_is_known(tree: Any, *, extra: bool) -> None:
+    """The one that comes where the gate asked for it."""
+    assert openai_chat.facts(tree).extra == extra
+
+
+def test_spoken_answers_can_not_be_read() -> None:
+    """Once for each choice with sound in it; its transcript is a text like any other."""
+    sound = {"audio": {"data": "AAAA", "transcript": "hi"}}
+    choices = [{"message": sound}, {"delta": sound}, {"message": {"audio": {"transcript": "hi"}}}, {"message": {"audio": None}}]
+    assert openai_chat.facts({"choices": choices}).unread == {"UNSCANNED_AUDIO": 2}
 
 
 EVENT: dict[str, Any] = {
@@ -237,7 +302,7 @@ EVENT: dict[str, Any] = {
                 ],
                 "next_years_text": ["x"],
             },
-            "logprobs": {"content": [{"token": "structural", "note": "l"}]},
+            "logprobs": {"content": [{"token": "l", "note": "l"}]},
             "finish_reason": "structural",
         },
         {"delta": {"content": "d"}},
@@ -250,7 +315,7 @@ EVENT: dict[str, Any] = {
 def test_each_piece_of_text_belongs_to_its_channel() -> None:
     """Told apart by the numbers that the provider gives, by position where it gives none; whole texts have no channel."""
     document = read(orjson.dumps(EVENT), max_depth=64)
-    leaves = document.leaves(openai_chat.answer_structural)
+    leaves = document.strings()
     assert {leaf.text: openai_chat.channel(document.tree, leaf.path) for leaf in leaves} == {
         "c": (3, "delta", "content"),
         "r": (3, "delta", "refusal"),
@@ -265,7 +330,8 @@ def test_each_piece_of_text_belongs_to_its_channel() -> None:
         "z": (4, "message", "content"),
         "o": None,
     }
-    assert [leaf.text for leaf in leaves if openai_chat.generated(leaf.path)] == ["c", "r", "n", "a", "b", "x", "l", "d", "y", "z"]
+    written = [leaf.text for leaf in leaves if openai_chat.generated(document.tree, leaf.path)]
+    assert written == ["c", "r", "n", "a", "b", "x", "d", "y", "z"]
 
 
 def test_logprobs_repeat_a_choices_text() -> None:
@@ -274,75 +340,3 @@ def test_logprobs_repeat_a_choices_text() -> None:
     assert openai_chat.echo(EVENT, ("choices", 1, "delta", "content")) is None
     assert openai_chat.echo(EVENT, ("obfuscation",)) is None
     assert openai_chat.echo({"choices": {"a": "x"}}, ("choices", "a", "b")) is None
-
-
-# ── refusals ───────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("error", "kind"),
-    [
-        (InvalidRequest("x"), "invalid_request_error"),
-        (GuardrailBlocked("x"), "invalid_request_error"),
-        (InvalidApiKey(), "authentication_error"),
-        (NotAllowed("x"), "permission_error"),
-        (UnknownRoute("x"), "invalid_request_error"),
-        (RequestTooLarge("x"), "invalid_request_error"),
-        (UpstreamError("x"), "server_error"),
-        (UpstreamTimeout("x"), "server_error"),
-        (PolicyUnavailable("x"), "server_error"),
-    ],
-)
-def test_a_refusal_has_openais_shape(error: Refused, kind: str) -> None:
-    """Message, type by status, no param, the contract's code, and the request's id."""
-    said = orjson.loads(openai_chat.refusal(error, "req-1"))["error"]
-    assert said == {"message": error.message, "type": kind, "param": None, "code": error.code, "request_id": "req-1"}
-
-
-def test_a_refusal_for_rate_has_its_own_type() -> None:
-    """429 is the type on which apps slow down."""
-
-    class Slow(Refused):
-        code, status = "rate_limited", 429
-
-    assert orjson.loads(openai_chat.refusal(Slow("x"), "r"))["error"]["type"] == "rate_limit_error"
-
-
-def test_a_refusal_names_the_rules_reasons() -> None:
-    """Codes of the verdict stand beside the message."""
-    said = orjson.loads(openai_chat.refusal(NotAllowed("no", reasons=("model_not_allowed",)), "r"))["error"]
-    assert said["reasons"] == ["model_not_allowed"]
-
-
-def client(status: int, body: bytes, media_type: str) -> openai.OpenAI:
-    """The official SDK, talking to an answer that is already there."""
-    answer = httpx2.Response(status, content=body, headers={"content-type": media_type})
-    transport = httpx2.MockTransport(lambda _: answer)
-    return openai.OpenAI(api_key="k", base_url="http://gate/v1", max_retries=0, http_client=httpx2.Client(transport=transport))
-
-
-def test_the_sdk_raises_its_own_error_on_a_refusal() -> None:
-    """The app sees PermissionDeniedError with our code and message."""
-    with client(403, openai_chat.refusal(NotAllowed("not this model"), "req-1"), "application/json") as sdk:
-        with pytest.raises(openai.PermissionDeniedError, match="not this model") as caught:
-            sdk.chat.completions.create(**HI)
-        assert caught.value.code == "not_allowed"
-        assert caught.value.type == "permission_error"
-
-
-def test_the_sdk_raises_its_own_error_in_the_middle_of_a_stream() -> None:
-    """A stream that is cut ends in the SDK's APIError with our code, after what came before."""
-    chunk = {
-        "id": "c",
-        "object": "chat.completion.chunk",
-        "created": 1,
-        "model": "m",
-        "choices": [{"index": 0, "delta": {"content": "Hi"}}],
-    }
-    stream = b"data: " + orjson.dumps(chunk) + b"\n\n" + openai_chat.stream_refusal(GuardrailBlocked("a card number"), "req-1")
-    with client(200, stream, "text/event-stream") as sdk:
-        events = iter(sdk.chat.completions.create(**HI, stream=True))
-        assert next(events).choices[0].delta.content == "Hi"
-        with pytest.raises(openai.APIError, match="a card number") as caught:
-            next(events)
-        assert caught.value.code == "guardrail_blocked"

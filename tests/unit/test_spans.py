@@ -73,7 +73,7 @@ def test_a_path_that_leads_nowhere_is_an_error(path: tuple[str | int, ...]) -> N
 def test_what_would_not_be_json_is_an_error() -> None:
     """A new value must be JSON itself."""
     for change in (Replaced(("a",), b"nope"), Added((), "b", b"1,")):
-        with pytest.raises(ValueError, match="invalid literal|unexpected"):
+        with pytest.raises(ValueError, match=r"invalid literal|unexpected"):
             rewrite(b'{"a":1}', [change])
 
 

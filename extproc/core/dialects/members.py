@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -11,6 +12,8 @@ from extproc.core.spans import Added, Change, Replaced
 
 LONGEST_NAME: Final = 256
 LARGEST_COUNT: Final = (1 << 53) - 1
+
+_DATA_URL: Final = re.compile(r"\s{0,16}data:[^,]*+,", re.IGNORECASE)
 
 
 def members(document: Document, known: frozenset[str]) -> dict[str, Any]:
@@ -88,6 +91,11 @@ def said(tree: Any, member: str) -> str:
     return value[:LONGEST_NAME] if type(value) is str else ""
 
 
+def is_data_url(text: str) -> bool:
+    """Whether a text is a data URL that the search finds by itself. One behind many blanks is none: it would be passed over."""
+    return _DATA_URL.match(text) is not None
+
+
 class Media:
     """What of a request is no text, as it is met: counts by kind, and texts in base64. Data URLs are seen to wherever they stand."""
 
@@ -101,5 +109,5 @@ class Media:
 
     def reference(self, url: Any) -> None:
         """A URL that the provider would fetch. One that holds its data itself is no reference."""
-        if not (type(url) is str and url.lstrip()[:5].lower() == "data:"):
+        if not (type(url) is str and is_data_url(url)):
             self.note(URL)

@@ -10,10 +10,9 @@ from typing import Any, Final
 from contracts.usage import Usage
 from extproc.core.body import Document, Malformed, Path
 from extproc.core.dialects import openai_family
-from extproc.core.dialects.members import Media, array, count, flag, members, model_of, objects, said, used, without_storing
+from extproc.core.dialects.members import Media, array, count, flag, is_data_url, members, model_of, objects, said, used, without_storing
 from extproc.core.dialects.openai_family import credential_header, name, refusal, stream_refusal
 from extproc.core.dialects.shape import AUDIO, FILE, Call, Channel, Encoded, Facts
-from extproc.core.spans import Added, Change, Replaced
 
 __all__ = [
     "call", "channel", "credential_header", "done", "echo", "facts", "generated", "name", "refusal", "stream_refusal", "structural",
@@ -45,11 +44,11 @@ structural: Final = frozenset(
 _KNOWN: Final = frozenset(openai_family.KEEPS) | {
     "functions", "max_completion_tokens", "max_tokens", "messages", "model", "n", "stream", "stream_options", "tools",
 }  # fmt: skip
-_TEXTS: Final = frozenset({"text", "refusal"})
+_MEDIA: Final = frozenset({"image_url", "input_audio", "file"})
+_READ: Final = _MEDIA | {"text", "refusal"}
 _WHOLE: Final = frozenset({"type", "id", "role"})
 _BESIDE: Final = frozenset({"logprobs", "finish_reason"})
 _ABOUT: Final = _WHOLE | {"finish_reason"}
-_ASKS: Final = b'{"include_usage":true}'
 
 
 # ── the request ────────────────────────────────────────────────────────────────
@@ -66,7 +65,7 @@ def call(document: Document) -> Call:
     for position, message in enumerate(messages):
         _look(message, ("messages", position), media, features)
     stream = flag(body, "stream")
-    asks, hides = usage_asked(body) if stream else ((), False)
+    asks, hides = openai_family.usage_asked(body) if stream else ((), False)
     ceilings = [count(body, member) for member in ("max_completion_tokens", "max_tokens")]
     return Call(
         model=model_of(body),
@@ -84,21 +83,6 @@ def call(document: Document) -> Call:
     )
 
 
-def usage_asked(body: dict[str, Any]) -> tuple[tuple[Change, ...], bool]:
-    """How to ask for a stream's usage, and whether to hide it, since the app has not asked."""
-    options = body.get("stream_options")
-    if options is None:
-        new: Change = Replaced(("stream_options",), _ASKS) if "stream_options" in body else Added((), "stream_options", _ASKS)
-        return (new,), True
-    if type(options) is not dict:
-        raise Malformed("stream_options is not an object")
-    if options.get("include_usage") is True:
-        return (), False
-    here = ("stream_options",)
-    known = "include_usage" in options
-    return (Replaced((*here, "include_usage"), b"true") if known else Added(here, "include_usage", b"true"),), True
-
-
 def _look(message: dict[str, Any], path: Path, media: Media, features: set[str]) -> None:
     """Note what of a message is no text. A number in the place of text would be read by some and not by others: refused."""
     if message.get("audio") is not None:
@@ -109,27 +93,31 @@ def _look(message: dict[str, Any], path: Path, media: Media, features: set[str])
     if type(content) is not list or not all(type(part) is dict and type(part.get("type")) is str for part in content):
         raise Malformed("messages holds a content that is neither a string nor an array of parts with a type")
     for position, part in enumerate(content):
-        kind = part["type"]
-        if kind == "image_url":
-            image = part.get("image_url")
-            media.reference(image.get("url") if type(image) is dict else image)
-        elif kind == "input_audio":
-            media.note(AUDIO)
-        elif kind == "file":
-            _look_into_file(part.get("file"), (*path, "content", position, "file"), media, features)
-        elif kind not in _TEXTS:
+        if part["type"] not in _READ:
             media.note(FILE)
+        # Some readers go by a part's type, others by the member that it has: either is enough.
+        for kind in sorted({part["type"], *part} & _MEDIA):
+            _look_at(kind, part.get(kind), (*path, "content", position, kind), media, features)
 
 
-def _look_into_file(file: Any, path: Path, media: Media, features: set[str]) -> None:
-    if type(file) is not dict:
-        media.note(FILE)
-        return
+def _look_at(kind: str, inside: Any, path: Path, media: Media, features: set[str]) -> None:
+    """Note a part that is no text, by its kind."""
+    if kind == "image_url":
+        media.reference(inside.get("url") if type(inside) is dict else inside)
+    elif kind == "input_audio":
+        media.note(AUDIO)
+    else:
+        _look_into_file(inside if type(inside) is dict else {}, path, media, features)
+
+
+def _look_into_file(file: dict[str, Any], path: Path, media: Media, features: set[str]) -> None:
+    inside = file.get("file_data")
     if file.get("file_id") is not None:
         features.add("files")
         media.note(FILE)
-    inside = file.get("file_data")
-    if type(inside) is str and inside.lstrip()[:5].lower() != "data:":
+    elif type(inside) is not str:
+        media.note(FILE)
+    if type(inside) is str and not is_data_url(inside):
         media.files.append(Encoded((*path, "file_data")))
 
 

@@ -12,7 +12,9 @@ import orjson
 
 from contracts.errors import Refused, UpstreamError
 from contracts.usage import Usage
+from extproc.core.body import Malformed
 from extproc.core.dialects.members import tokens
+from extproc.core.spans import Added, Change, Replaced
 
 name: Final = "openai"
 credential_header: Final = ("authorization", "Bearer ")
@@ -31,14 +33,31 @@ _HOSTED: Final[Mapping[str, str]] = {
     "tool_search": "tool_search",
 }  # fmt: skip
 
+_ASKS: Final = b'{"include_usage":true}'
+
 _TYPES: Final = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _SERVER_ERRORS: Final = 500
 
 
 def hosted(tools: Iterable[Any]) -> set[str]:
     """The features that tools are which the provider would run. A type nobody knows yet is one of them."""
-    kinds = [tool.get("type", "function") if type(tool) is dict else None for tool in tools]
-    return {f"tool:{_HOSTED.get(str(kind).partition('_20')[0], 'other')}" for kind in kinds if kind not in _LOCAL_TOOLS}
+    kinds = [str(tool.get("type", "function")) if type(tool) is dict else "" for tool in tools]
+    return {f"tool:{_HOSTED.get(kind.partition('_20')[0], 'other')}" for kind in kinds if kind not in _LOCAL_TOOLS}
+
+
+def usage_asked(body: Mapping[str, Any]) -> tuple[tuple[Change, ...], bool]:
+    """How to ask for a stream's usage, and whether to hide it, since the app has not asked. Raises Malformed."""
+    options = body.get("stream_options")
+    if options is None:
+        new: Change = Replaced(("stream_options",), _ASKS) if "stream_options" in body else Added((), "stream_options", _ASKS)
+        return (new,), True
+    if type(options) is not dict:
+        raise Malformed("stream_options is not an object")
+    if options.get("include_usage") is True:
+        return (), False
+    here = ("stream_options",)
+    known = "include_usage" in options
+    return (Replaced((*here, "include_usage"), b"true") if known else Added(here, "include_usage", b"true"),), True
 
 
 def counted(counts: Any, read: str, written: str, before: Usage | None) -> Usage | None:
