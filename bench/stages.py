@@ -17,10 +17,12 @@ from contracts.settings import Spool as SpoolSettings
 from custody import virtual_key
 from extproc.core import body, headers, prompt
 from extproc.core.answer import buffered
-from extproc.core.dialects import ROUTES
+from extproc.core.dialects import named
 from extproc.core.effects import OpenRoute, PassHead
-from extproc.core.exchange import Asker, policy_input
+from extproc.core.exchange import policy_input
+from extproc.core.places import search
 from extproc.core.trail import Trail
+from extproc.core.world import Asker
 from extproc.edge import driver, envoy_wire
 from extproc.edge.policy_embedded import EmbeddedPolicy
 from extproc.edge.proto import ext_proc_pb2 as pb
@@ -28,7 +30,7 @@ from extproc.edge.spool import Spool
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = "Please write a short and polite answer to a customer who asks when the parcel will arrive. " * 4
-ROUTE = ROUTES[0]
+ROUTE = named("chat")
 
 
 def timed(step: Callable[[], Any], *, times: int = 2000, rounds: int = 5) -> float:
@@ -97,13 +99,12 @@ def _stages(policy: EmbeddedPolicy, spool: Spool) -> dict[str, float]:
     head = envoy_wire.request_head(first, 0, NOW, *driver.fresh_ids())
     raw = pb.ProcessingRequest.FromString(second).request_body.body
     document = body.read(raw, max_depth=64)
-    call = ROUTE.dialect.call(document)
     key = next(iter(SNAPSHOT.keys.values()))
     presented = virtual_key.parse(KEY_TEXT)
     model, profile = SNAPSHOT.models["cheap"], SNAPSHOT.profiles["strict"]
-    found = prompt.find(document, ROUTE.dialect, 0)
+    reading = prompt.understood(ROUTE, raw, 64)
     asker = Asker(key, SNAPSHOT.environments["dev"], profile, "")
-    question = policy_input(WORLD, head, ROUTE, call, model, asker, found, len(raw))
+    question = policy_input(WORLD, head, ROUTE, model, asker, reading)
     verdict = policy.decide(question)
     trail = Trail.start(playbook_head(), SNAPSHOT, "extproc-0", "0")
     opened = OpenRoute("local", "chat", "authorization", "Bearer ", PROVIDER_SECRET, raw)
@@ -129,13 +130,13 @@ def _stages(policy: EmbeddedPolicy, spool: Spool) -> dict[str, float]:
         "write the head's answer": timed(lambda: envoy_wire.reply(pass_head, head.id)),
         "body: parse and examine": timed(lambda: body.read(raw, max_depth=64)),
         "body: the call": timed(lambda: ROUTE.dialect.call(document)),
-        "find personal data": timed(lambda: prompt.find(document, ROUTE.dialect, 0)),
-        "policy input": timed(lambda: policy_input(WORLD, head, ROUTE, call, model, asker, found, len(raw))),
+        "find personal data": timed(lambda: search(document, ROUTE.dialect.structural)),
+        "policy input": timed(lambda: policy_input(WORLD, head, ROUTE, model, asker, reading)),
         "verdict": timed(lambda: policy.decide(question), times=500),
-        "apply, rename the model": timed(lambda: prompt.apply(document, found, verdict.actions, model="tiny")),
+        "rename the model": timed(lambda: prompt.cleaned(raw, reading, verdict.actions, [prompt.named("tiny")])),
         "intent and row to the spool": timed(recorded, times=500),
         "write the route's answer": timed(lambda: envoy_wire.reply(opened, head.id)),
         "read the answer's head": timed(lambda: envoy_wire.event(third, 0, 0)),
-        "read and scan the answer": timed(lambda: buffered(ROUTE, answer, verdict.actions.answer, 64)),
+        "read and scan the answer": timed(lambda: buffered(ROUTE, answer, verdict.actions, 64)),
         "whole exchange": timed(whole, times=300),
     }
