@@ -144,7 +144,8 @@ def test_usage_is_found_where_each_event_has_it() -> None:
     end = anthropic_messages.usage({"type": "message_delta", "delta": {}, "usage": {"output_tokens": 9}}, start)
     assert end == Usage(375, 9, cache_read=70, cache_write=300)
     assert anthropic_messages.usage({"type": "message", "usage": {"input_tokens": 1, "output_tokens": 2}}, None) == Usage(1, 2)
-    for tree in ([], "x", None, {"type": "ping"}, {"message": "x"}, {"type": "message_start", "message": {}}):
+    silent: list[Any] = [[], "x", None, {"type": "ping"}, {"message": "x"}, {"type": "message_start", "message": {}}]
+    for tree in silent:
         assert anthropic_messages.usage(tree, end) is end
 
 

@@ -22,6 +22,9 @@ PNG = b64encode(b"\x89PNG\r\n\x1a\n\x00").decode()
 PDF = b64encode(b"%PDF-1.7 jane@example.com").decode()
 
 
+NO_CONTENT: list[Any] = [4111111111111111, True, ["x"], [1], {}, [{"text": "x"}], [{"type": 1}], {"text": "x"}]
+
+
 def call(**members: Any) -> Call:
     """What a request with these members on top of HI asks for; None takes a member away."""
     body = {name: value for name, value in (HI | members).items() if value is not None}
@@ -67,9 +70,9 @@ def test_no_tokens_are_a_ceiling_too() -> None:
     [
         ("model", [None, 1, "", [], "m" * 257]),
         ("messages", [None, [], {}, "hi", ["hi"], [None], [[]]]),
-        ("messages", [[{"content": value}] for value in (4111111111111111, True, ["x"], [{"text": "x"}], [{"type": 1}], {"text": "x"})]),
-        ("messages", [[{"content": [{"type": "tool_result", "content": value}]}] for value in (4111111111111111, [1], {}, ["x"])]),
-        ("messages", [[{"content": [document({"type": "content", "content": value})]}] for value in (4111111111111111, [1])]),
+        ("messages", [[{"content": value}] for value in NO_CONTENT]),
+        ("messages", [[{"content": [{"type": "tool_result", "content": value}]}] for value in NO_CONTENT]),
+        ("messages", [[{"content": [document({"type": "content", "content": value})]}] for value in NO_CONTENT]),
         ("system", [4111111111111111, True, ["x"], [{"text": "x"}]]),
         ("stream", [1, "true", []]),
         ("max_tokens", [-1, 1.5, "5", True, False, 2**53]),
