@@ -1,4 +1,4 @@
-"""Two things that ext_proc alone can't hold: when it is asked at all, and that it never leaves quietly.
+"""Three things that ext_proc alone can't hold: headers it may not touch, when it is asked at all, and that it never leaves quietly.
 
 Fields: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_filters/composite_filter
         https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_filters/header_mutation_filter
@@ -10,6 +10,7 @@ from typing import Final
 
 from betterproto2 import Message
 from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutation as Change
+from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutationRemoveOnMatch as Matching
 from envoy_data_plane.envoy.config.core.v3 import HeaderValue, HeaderValueOption, HeaderValueOptionHeaderAppendAction
 from envoy_data_plane.envoy.config.core.v3 import TypedExtensionConfig as FilterConfig
 from envoy_data_plane.envoy.extensions.filters.http.composite.v3 import Composite, ExecuteFilterAction
@@ -17,6 +18,7 @@ from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import He
 from envoy_data_plane.envoy.extensions.filters.http.upstream_codec.v3 import UpstreamCodec
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
 from envoy_data_plane.envoy.extensions.matching.common_inputs.network.v3 import FilterStateInput
+from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher as Name
 from envoy_data_plane.xds.core.v3 import TypedExtensionConfig
 from envoy_data_plane.xds.type.matcher.v3 import (
     Matcher,
@@ -37,6 +39,17 @@ UNAVAILABLE: Final = "14"
 """The gRPC status that every end of an ext_proc stream becomes which extproc, not Envoy, brought about."""
 
 Append = HeaderValueOptionHeaderAppendAction
+
+
+def no_word_of_envoy() -> HttpFilter:
+    """Take `x-envoy-*` off requests and answers, whichever they are: no ext_proc answer may touch them (FORBIDDEN).
+
+    Envoy drops the names it acts on from strangers' requests, and lets those of other versions and products pass. First
+    in the chain, so that it has the last word on the way back.
+    """
+    gone = [Change(remove_on_match=Matching(key_matcher=Name(prefix="x-envoy-")))]
+    mutations = Mutations(request_mutations=gone, response_mutations=gone)
+    return HttpFilter(name="envoy.filters.http.header_mutation", typed_config=packed(HeaderMutation(mutations=mutations)))
 
 
 def asked_once_decoded(inner: HttpFilter) -> HttpFilter:

@@ -36,7 +36,7 @@ from envoy_data_plane.envoy.extensions.request_id.uuid.v3 import UuidRequestIdCo
 
 from contracts.settings import MIB
 from controlplane.envoy_edge import Edge
-from controlplane.envoy_guard import asked_once_decoded
+from controlplane.envoy_guard import asked_once_decoded, no_word_of_envoy
 from controlplane.envoy_processor import processor_filter
 from controlplane.envoy_replies import local_replies
 from controlplane.envoy_routes import NAME
@@ -79,14 +79,18 @@ def _connection(edge: Edge, routes: RouteConfiguration | None) -> HttpConnection
         stat_prefix=STAT_PREFIX,
         rds=Rds(route_config_name=NAME, config_source=watched(edge, "rds.yaml")) if routes is None else None,
         route_config=routes,
-        http_filters=[witness_filter(), *gate, router],
+        http_filters=[no_word_of_envoy(), witness_filter(), *gate, router],
         common_http_protocol_options=HttpProtocolOptions(
             idle_timeout=seconds(edge.stream_idle_s),
             headers_with_underscores_action=HttpProtocolOptionsHeadersWithUnderscoresAction.REJECT_REQUEST,
         ),
         http_protocol_options=Http1ProtocolOptions(enable_trailers=False),
         http2_protocol_options=Http2ProtocolOptions(
-            max_concurrent_streams=100, initial_stream_window_size=MIB, initial_connection_window_size=4 * MIB
+            max_concurrent_streams=100,
+            initial_stream_window_size=MIB,
+            initial_connection_window_size=4 * MIB,
+            # One bad request ends its own stream; else it would end all of its connection, which a proxy in front may share.
+            override_stream_error_on_invalid_http_message=True,
         ),
         server_header_transformation=HttpConnectionManagerServerHeaderTransformation.PASS_THROUGH,
         max_request_headers_kb=60,

@@ -43,6 +43,8 @@ def _one_of(*details: str) -> str:
     return " || ".join(f"response.code_details.startsWith('{text}')" for text in details)
 
 
+_NO_REQUEST: Final = "The request is not valid HTTP for this gate, or came too slowly. Check headers, encoding and size."
+
 ANSWERS: Final = (
     Answer(_one_of("ext_proc"), 503, "gate_unavailable", "The gate could not decide about this request. Try again."),
     Answer(
@@ -78,12 +80,9 @@ ANSWERS: Final = (
         "upstream_error",
         "The provider could not be reached, broke off, or gave an answer that can't be passed on. Try again.",
     ),
-    Answer(
-        "response.code >= 400 && response.code < 500",
-        None,
-        "invalid_request",
-        "The request is not valid HTTP for this gate, or came too slowly. Check headers, encoding and size.",
-    ),
+    # An unknown transfer-encoding is 501 to Envoy, an absolute https:// target 403: both are no valid request here.
+    Answer("(response.code == 501 || response.code == 403) && " + _one_of("http1."), 400, "invalid_request", _NO_REQUEST),
+    Answer("response.code >= 400 && response.code < 500", None, "invalid_request", _NO_REQUEST),
     Answer("true", 503, "gate_unavailable", "The gate can't serve this request now. Try again."),
 )
 """From the most exact cause to the least; the last line fits everything."""

@@ -34,18 +34,6 @@ INTERNAL: Final = (
 )  # fmt: skip
 """Never for a provider; extproc's allow-list drops them too, this holds should it forget."""
 
-OF_ENVOY: Final = (
-    "x-envoy-attempt-count", "x-envoy-cluster", "x-envoy-decorator-operation", "x-envoy-degraded", "x-envoy-external-address",
-    "x-envoy-hedge-on-per-try-timeout", "x-envoy-immediate-health-check-fail", "x-envoy-internal", "x-envoy-local-overloaded",
-    "x-envoy-max-retries", "x-envoy-original-host", "x-envoy-original-method", "x-envoy-original-path", "x-envoy-overloaded",
-    "x-envoy-peer-metadata", "x-envoy-peer-metadata-id", "x-envoy-ratelimited", "x-envoy-retry-on", "x-envoy-upstream-alt-stat-name",
-    "x-envoy-upstream-canary", "x-envoy-upstream-healthchecked-cluster", "x-envoy-upstream-rq-timeout-ms",
-    "x-envoy-upstream-service-time", "x-envoy-upstream-stream-duration-ms",
-)  # fmt: skip
-"""Never for an app. A provider behind an Envoy of its own sends them, and no ext_proc answer may touch `x-envoy-*`.
-Source: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_filters/router_filter and
-…/http/http_conn_man/headers."""
-
 
 class Declared(Protocol):
     """A route the gate knows: `upstream_path` follows the provider's base path; empty: the gate answers it itself."""
@@ -77,7 +65,7 @@ def route_table(routes: Sequence[Declared], providers: Iterable[ProviderRecord],
         domains=["*"],
         routes=[*doors, *closed, unknown],
         request_headers_to_remove=list(INTERNAL),
-        response_headers_to_remove=[STAMP, *OF_ENVOY],
+        response_headers_to_remove=[STAMP],
     )
     return RouteConfiguration(name=NAME, virtual_hosts=[host], validate_clusters=False)
 

@@ -1,6 +1,7 @@
 """The access log: one JSON line a stream, the second witness of every exchange.
 
-Written even where extproc never ran. No credential, no query, no header but the user agent.
+Written even where extproc never ran. No credential, no query, no header but the user agent; a virtual key that an app puts
+into its path or user agent by mistake is cut off.
 Commands: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/observability/access_log/usage
 """
 
@@ -20,6 +21,9 @@ from envoy_data_plane.google.protobuf import Struct
 
 from controlplane.envoy_text import packed
 
+KEY_MARK: Final = "pcl_"
+"""What a virtual key begins with."""
+
 PATH_STATE: Final = "portcullis.path"
 ID_STATE: Final = "portcullis.envoy_id"
 AGENT_STATE: Final = "portcullis.user_agent"
@@ -31,14 +35,28 @@ def _first(*operators: tuple[str, str]) -> str:
     return f'%COALESCE({{"operators": {listed}}})%'
 
 
-_OF_ENVOY: Final = (("FILTER_STATE", f"{ID_STATE}:PLAIN"), ("REQ", "x-request-id"), ("START_TIME", ""))
-"""The last is for what was no request, so has no id: the time, to the millisecond, is what the app and the log have in common."""
+def _cut(text: str, *marks: str) -> str:
+    """CEL: a text of the app's, cut where the first of these marks stands. The pattern is tried only where one does."""
+    found = " || ".join(f"{text}.contains('{mark}')" for mark in marks)
+    return f"{found} ? re.extract({text}, '^(.*?)(?:{'|'.join(marks)})', '\\\\1[withheld]') : {text}"
+
+
+_MADE_OF_TIME: Final = "%Y%m%d-%H%M-8%S0-8000-000%9f"
+"""The stream's first instant, to the nanosecond, as a UUID of version 8 (RFC 9562, section 5.8)."""
+
+_OF_ENVOY: Final = (("FILTER_STATE", f"{ID_STATE}:PLAIN"), ("START_TIME", _MADE_OF_TIME))
+"""What was no request has no id of Envoy's; the x-request-id that it may bring along is the app's own word, so it is not read here."""
 
 ENVOY_ID: Final = _first(*_OF_ENVOY)
 EXCHANGE_ID: Final = _first(("DYNAMIC_METADATA", "portcullis:id"), *_OF_ENVOY)
 """The exchange's id where extproc gave one; else Envoy's own, which the access log has too."""
 
-PATH: Final = _first(("FILTER_STATE", f"{PATH_STATE}:PLAIN"), ("PATH", "NQ"))
+_PATH: Final = _cut("request.url_path", KEY_MARK)
+_AGENT: Final = _cut("request.useragent", KEY_MARK)
+_EARLY_PATH: Final = _cut("request.url_path", KEY_MARK, "#")
+"""Of what was refused before any filter saw it; a fragment is a reason for that, and none of ours to keep."""
+
+PATH: Final = f"{_first(('FILTER_STATE', f'{PATH_STATE}:PLAIN'), ('CEL', _EARLY_PATH))[:-1]}:512%"
 
 FIELDS: Final[dict[str, str]] = {
     "id": "%DYNAMIC_METADATA(portcullis:id)%",
@@ -74,7 +92,11 @@ def access_log(path: Path) -> AccessLog:
 
 def witness_filter() -> HttpFilter:
     """Keep what the line tells of the request's head as it came; before the line is written, extproc and the route change it."""
-    kept = {PATH_STATE: "%PATH(NQ):512%", ID_STATE: "%REQ(X-REQUEST-ID)%", AGENT_STATE: "%REQ(USER-AGENT):200%"}
+    kept = {
+        PATH_STATE: f"%CEL({_PATH}):512%",
+        ID_STATE: "%REQ(X-REQUEST-ID)%",
+        AGENT_STATE: f"%CEL({_AGENT}):200%",
+    }
     values = [
         FilterStateValue(
             object_key=key,

@@ -45,6 +45,7 @@ CRASHED: Final = Ending("crashed", "crashed", "gate_unavailable")
 ENVOY_DIED: Final = Ending("crashed", "gate_died", "gate_unavailable")
 """An exchange that broke off under extproc and of which Envoy, which writes a line for each, wrote none."""
 
+_CLIENT_GONE: Final = Ending("aborted", "client_gone")
 _GATE: Final = Ending("refused", "gate_died", "gate_unavailable")
 _INVALID: Final = Ending("refused", "refused", "invalid_request")
 _UNREACHABLE: Final = Ending("failed", "upstream_unreachable", "upstream_error")
@@ -63,7 +64,9 @@ _OWN_CODES: Final = (
 )  # fmt: skip
 
 TABLE: Final = (
-    Sign(Ending("aborted", "client_gone"), frozenset({"DC"}), ("downstream_remote", "http2.remote_re")),
+    # Before all others: where Envoy resets a stream because the app broke HTTP, the details say `http2.remote_reset` too.
+    Sign(_INVALID, frozenset({"DPE"})),
+    Sign(_CLIENT_GONE, frozenset({"DC"}), ("downstream_remote", "http2.remote_re")),
     *(Sign(Ending("refused", "refused", code), details=(OWN + code,)) for code in _OWN_CODES),
     Sign(_COMPLETE, details=(OWN + "served",)),
     Sign(_GATE, details=("ext_proc_", "spurious_message", "filter_chain_not_found"), flags=frozenset({"OM", "NFCF"})),
@@ -81,12 +84,10 @@ TABLE: Final = (
         ("upstream_protocol_error", "response_headers_too_large"),
     ),
     Sign(_RESET, frozenset({"UC", "UR", "LR"}), ("upstream_reset",)),
-    Sign(
-        _INVALID, frozenset({"DPE", "IH"}), ("http1.", "http2.", "path_normalization_failed", "low_version", "missing_host", "missing_path")
-    ),
+    Sign(_INVALID, frozenset({"IH"}), ("http1.", "http2.", "path_normalization_failed", "low_version", "missing_host", "missing_path")),
     Sign(Ending("refused", "refused", "request_too_large"), details=("request_payload_too_large",), statuses=(413,)),
     Sign(Ending("refused", "refused", "unknown_route"), frozenset({"NR"}), ("route_not_found",), (404, 405)),
-    Sign(Ending("aborted", "client_gone"), details=("request_overall_timeout", "request_header_timeout"), statuses=(408,)),
+    Sign(_CLIENT_GONE, details=("request_overall_timeout", "request_header_timeout"), statuses=(408,)),
     Sign(Ending("refused", "refused", "invalid_api_key"), statuses=(401,)),
     Sign(Ending("refused", "refused", "budget_exceeded"), statuses=(402,)),
     Sign(Ending("refused", "refused", "not_allowed"), statuses=(403,)),
@@ -112,7 +113,7 @@ def ending(flags: str, details: str, status: int) -> Ending:
     """Read a log line. `flags` as Envoy writes them: `-`, `DC`, `UF,URX`."""
     seen = frozenset(flags.split(",")) - {"", "-"}
     if not status and not seen and details in {"", "-"}:
-        return Ending("aborted", "client_gone")
+        return _CLIENT_GONE
     # A 200 with other details, but for extproc's own answers, began well and was ended by Envoy: never `complete`.
     whole = details == "via_upstream" or (details in {"", "-"} and status in _GOOD)
     table = PROVIDERS if whole and not seen else TABLE
@@ -120,5 +121,10 @@ def ending(flags: str, details: str, status: int) -> Ending:
 
 
 def with_credential(end: Ending) -> Ending:
-    """The same end for an exchange that had its intent on record: where the gate failed it, it did not refuse, it crashed."""
-    return Ending("crashed", end.termination, end.error_code) if end.termination == "gate_died" else end
+    """The same end for an exchange that had its intent on record: it was not refused.
+
+    The gate that failed it crashed; an app that broke HTTP in the middle of its answer left.
+    """
+    if end.termination == "gate_died":
+        return Ending("crashed", end.termination, end.error_code)
+    return _CLIENT_GONE if end == _INVALID else end

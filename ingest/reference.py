@@ -42,8 +42,8 @@ which says who went away; where none comes, Envoy died with the exchange: outcom
 
 ## How Envoy's line is read
 
-The first line that fits, by any of its signs. Where the gate failed an exchange that had its intent on record, the
-outcome is `crashed` instead of `refused`.
+The first line that fits, by any of its signs. Of an exchange that had its intent on record none is `refused`: where the
+gate failed it, the outcome is `crashed`, and where the app broke HTTP in the middle of its answer, it is `aborted`.
 
 | answer | flags | details begin with | status | outcome | termination | error_code |
 | --- | --- | --- | --- | --- | --- | --- |

@@ -27,6 +27,10 @@ from ingest.endings import CRASHED, TABLE, Ending, ending, with_credential
         ("NR", "route_not_found", 404, ("refused", "refused", "unknown_route")),
         ("-", "request_payload_too_large", 413, ("refused", "refused", "request_too_large")),
         ("DPE", "http1.codec_error", 400, ("refused", "refused", "invalid_request")),
+        ("DPE", "http2.remote_reset", 0, ("refused", "refused", "invalid_request")),
+        ("DPE", "codec_error:The_user_callback_function_failed", 0, ("refused", "refused", "invalid_request")),
+        ("DR", "http2.unexpected_underscore", 0, ("refused", "refused", "invalid_request")),
+        ("DR", "http2.remote_reset", 0, ("aborted", "client_gone", "")),
         ("-", "path_normalization_failed", 400, ("refused", "refused", "invalid_request")),
         ("-", "request_headers_too_large", 431, ("refused", "refused", "invalid_request")),
         ("UF,URX", "upstream_reset_before_response_started{connection_failure}", 503, ("failed", "upstream_unreachable", "upstream_error")),
@@ -61,3 +65,8 @@ def test_a_gate_that_died_after_the_credential_was_used_crashed() -> None:
     """Refused means that nothing was sent on."""
     assert with_credential(ending("-", "ext_proc_error", 503)).outcome == "crashed"
     assert with_credential(ending("DC", "", 0)).outcome == "aborted"
+
+
+def test_an_app_that_breaks_http_in_the_middle_of_its_answer_has_left() -> None:
+    """Refused means that nothing was sent on."""
+    assert with_credential(ending("DPE", "codec_error", 200)) == Ending("aborted", "client_gone")
