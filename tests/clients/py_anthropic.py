@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 import anthropic
+import httpx2
 from anthropic import Anthropic, AsyncAnthropic
 from asked import FOUND, Ask, Failure, Heard, Verb, classes
 from py_openai import PARAMETERS, Place, headers_of, says
@@ -16,10 +17,16 @@ CEILING: Final = 256
 
 
 def describe(error: Exception) -> Failure:
-    """The SDK's error; its `error_code` is the gate's code."""
+    """The SDK's error, or the one below it where a connection breaks in mid-stream.
+
+    Its `error_code` is the gate's code; where Envoy refuses in the gate's stead only the body's `code` is.
+    """
+    if isinstance(error, httpx2.TransportError):
+        return Failure(classes(error), None, None, str(error))
     assert isinstance(error, anthropic.APIError), repr(error)
-    status = getattr(error, "status_code", None)
-    return Failure(classes(error), status, getattr(error, "error_code", None), error.message, error.body, headers_of(error))
+    within = error.body.get("error") if isinstance(error.body, dict) else None
+    code = getattr(error, "error_code", None) or (within.get("code") if isinstance(within, dict) else None)
+    return Failure(classes(error), getattr(error, "status_code", None), code, error.message, error.body, headers_of(error))
 
 
 def client_of(ask: Ask) -> Anthropic:
@@ -112,6 +119,12 @@ def count(ask: Ask, heard: Heard) -> Mapping[str, Any]:
         return {"tokens": client.messages.count_tokens(model=ask.model, messages=says(ask)).input_tokens}
 
 
+def models(ask: Ask, heard: Heard) -> Mapping[str, Any]:
+    """What the key may use."""
+    with client_of(ask) as client:
+        return {"ids": [model.id for model in client.models.list()]}
+
+
 def awaited(verb: Callable[[AsyncAnthropic, Ask, Heard], Coroutine[Any, Any, Mapping[str, Any]]]) -> Verb:
     """An async verb, on a loop of its own."""
 
@@ -164,5 +177,6 @@ MESSAGES: Final[Mapping[str, Verb]] = {
     "image": image,
     "image_url": image,
     "count": count,
+    "models": models,
 }
 ASYNC_MESSAGES: Final[Mapping[str, Verb]] = {"chat": async_chat, "stream": async_stream, "tools": async_tools, "count": async_count}

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import anthropic
+import httpx2
 import py_anthropic
 import py_openai
-from asked import FOUND, Ask, Failure, Heard, Verb
+from asked import FOUND, Ask, Failure, Heard, Verb, classes
 from langchain_anthropic import ChatAnthropic
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolMessage
@@ -26,8 +27,12 @@ def look_up(of: str, at: float) -> str:
 
 
 def describe(error: Exception) -> Failure:
-    """LangChain raises the errors of the SDK below it."""
-    return py_anthropic.describe(error) if isinstance(error, anthropic.AnthropicError) else py_openai.describe(error)
+    """LangChain raises the errors of the SDK below it, but for an event of an error in a stream of responses."""
+    if isinstance(error, ValueError):
+        return Failure(classes(error), None, None, str(error))
+    return (
+        py_anthropic.describe(error) if isinstance(error, (anthropic.AnthropicError, httpx2.TransportError)) else py_openai.describe(error)
+    )
 
 
 def chat_openai(ask: Ask) -> BaseChatModel:

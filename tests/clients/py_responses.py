@@ -50,6 +50,8 @@ def stream(ask: Ask, heard: Heard) -> Mapping[str, Any]:
                 heard.append(event.delta)
             elif event.type == "response.completed":
                 told = usage(event.response.usage) | {"whole": event.response.output_text}
+            elif event.type == "error":
+                told = {"broken": event.code}
     return told
 
 
@@ -117,6 +119,8 @@ async def async_stream(client: AsyncOpenAI, ask: Ask, heard: Heard) -> Mapping[s
                 heard.append(event.delta)
             elif event.type == "response.completed":
                 told = usage(event.response.usage) | {"whole": event.response.output_text}
+            elif event.type == "error":
+                told = {"broken": event.code}
     return told
 
 

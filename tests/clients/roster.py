@@ -13,24 +13,44 @@ import py_responses
 import pytest
 from asked import Describe, Verb
 
-Dialect = Literal["chat", "responses", "messages"]
+Route = Literal["chat", "responses", "messages"]
 
 VERBS: Final = {
-    "chat": "a whole answer",
-    "stream": "a streamed one",
-    "tools": "tool calls, parallel ones, and their results",
-    "tools_stream": "the same streamed",
-    "structured": "structured output",
-    "image": "images",
-    "image_url": "images by their address",
+    "chat": "a whole answer, with its usage",
+    "stream": "a streamed answer, with its usage",
+    "tools": "parallel tool calls, the app's results, and the answer to those",
+    "tools_stream": "the same, both answers streamed",
+    "structured": "an answer that is parsed into a schema of the app's",
+    "image": "a prompt with an image in it",
+    "image_url": "a prompt with the address of an image",
     "embed": "embeddings",
     "models": "the list of models",
     "moderate": "moderations",
-    "complete": "legacy completions",
-    "complete_stream": "the same streamed",
+    "complete": "a legacy completion",
+    "complete_stream": "a legacy completion, streamed",
     "count": "counting tokens",
 }
 """What is done with clients, in the words of the page."""
+
+_SDKS: Final = {
+    400: "BadRequestError",
+    401: "AuthenticationError",
+    403: "PermissionDeniedError",
+    404: "NotFoundError",
+    413: "APIError",
+    429: "RateLimitError",
+    502: "InternalServerError",
+    503: "InternalServerError",
+}
+ERRORS: Final[Mapping[str, Mapping[int, str]]] = {
+    "OpenAI's SDKs": _SDKS,
+    "Anthropic's SDKs": _SDKS | {413: "ContentTooLargeError"},
+    "Vercel's AI SDK": dict.fromkeys(_SDKS, "AI_APICallError"),
+}
+"""By whose words a client's errors are called: status → class. LangChain's are subclasses of the SDK's below it."""
+
+IN_MID_STREAM: Final = {"OpenAI's SDKs": "APIError", "Anthropic's SDKs": "APIError", "Vercel's AI SDK": "AI_StreamProviderError"}
+"""The class when a stream that has begun ends in an error."""
 
 CORE: Final = ("chat", "stream", "tools", "tools_stream", "structured", "image", "image_url")
 SMALLER: Final = ("embed", "models", "moderate", "complete", "complete_stream")
@@ -45,18 +65,35 @@ class Client:
 
     name: str
     packages: tuple[str, ...]
-    dialect: Dialect
+    route: Route
     verbs: tuple[str, ...]
     script: str = ""
+
+    @property
+    def whose(self) -> str:
+        """By whose words its errors are called."""
+        if self.packages[0] == "ai":
+            return "Vercel's AI SDK"
+        return "Anthropic's SDKs" if self.route == "messages" else "OpenAI's SDKs"
 
 
 CLIENTS: Final = (
     Client("openai-python", ("openai",), "chat", (*CORE, *SMALLER)),
     Client("openai-python-async", ("openai",), "chat", ("chat", "stream", "tools", "tools_stream", "embed")),
+    Client("openai-python-responses", ("openai",), "responses", CORE),
+    Client("openai-python-responses-async", ("openai",), "responses", ("chat", "stream")),
+    Client("anthropic-python", ("anthropic",), "messages", (*CORE, "count", "models")),
+    Client("anthropic-python-async", ("anthropic",), "messages", ("chat", "stream", "tools", "count")),
     Client("langchain-openai", ("langchain-openai", "openai"), "chat", (*CORE, "embed")),
+    Client("langchain-openai-responses", ("langchain-openai", "openai"), "responses", CORE),
+    Client("langchain-anthropic", ("langchain-anthropic", "anthropic"), "messages", CORE),
     Client("openai-node", ("openai",), "chat", (*CORE, *SMALLER), "openai.mjs"),
+    Client("openai-node-responses", ("openai",), "responses", CORE, "openai.mjs"),
+    Client("anthropic-node", ("@anthropic-ai/sdk",), "messages", (*CORE, "count", "models"), "anthropic.mjs"),
     Client("vercel-openai-chat", ("ai", "@ai-sdk/openai"), "chat", (*CORE, "embed"), "vercel.mjs"),
+    Client("vercel-openai-responses", ("ai", "@ai-sdk/openai"), "responses", CORE, "vercel.mjs"),
     Client("vercel-openai-compatible", ("ai", "@ai-sdk/openai-compatible"), "chat", (*CORE[:-1], "embed"), "vercel.mjs"),
+    Client("vercel-anthropic", ("ai", "@ai-sdk/anthropic"), "messages", CORE, "vercel.mjs"),
 )
 
 PYTHON: Final[Mapping[str, tuple[Mapping[str, Verb], Describe]]] = {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from app import App
 from roster import having
-from stack import Stack
+from stack import PROVIDER_SECRET, Stack
 
 USAGE: dict[str, Any] = {
     "chat": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18},
@@ -17,33 +17,30 @@ USAGE: dict[str, Any] = {
 }
 
 
-def sent(gate: Stack) -> list[Any]:
-    """What reached the provider."""
-    return [json.loads(got["body"]) for got in gate.mock_received()]
-
-
 @having("chat")
 def test_a_whole_answer(app: App, gate: Stack) -> None:
-    """Its text and usage are the provider's; the provider got the prompt with the address taken out."""
-    gate.script({"text": "Good morning, anna@example.com", "usage": USAGE[app.client.dialect]})
+    """Its text and usage are the provider's, which got the prompt without the address in it, and its own credential."""
+    gate.script({"text": "Good morning, anna@example.com", "usage": USAGE[app.client.route]})
     came = app.do("chat", prompt="From bert@example.org, please")
     assert came.served == {"input": 11, "output": 7}
     assert came.text == "Good morning, [EMAIL_ADDRESS]"
-    (got,) = sent(gate)
-    assert "From [EMAIL_ADDRESS], please" in json.dumps(got)
+    (got,) = gate.mock_received()
+    assert "From [EMAIL_ADDRESS], please" in got["body"]
     assert "bert@" not in json.dumps(got)
+    assert PROVIDER_SECRET in json.dumps(got["headers"])
+    assert gate.key() not in json.dumps(got)
 
 
 @having("stream")
 @pytest.mark.parametrize("sizes", [[1], [7, 3], [100_000]], ids=["bytes", "cut", "whole"])
 def test_a_streamed_answer(app: App, gate: Stack, sizes: list[int]) -> None:
     """An address split over events and chunks is redacted, the text around it is whole, and usage comes."""
-    gate.script({"text": ["Write to an", "na@exam", "ple.com, ", "soon"], "chunk_sizes": sizes, "usage": USAGE[app.client.dialect]})
+    gate.script({"text": ["Write to an", "na@exam", "ple.com, ", "soon"], "chunk_sizes": sizes, "usage": USAGE[app.client.route]})
     came = app.do("stream", prompt="From bert@example.org")
     told = dict(came.served)
     assert came.text == told.pop("whole", came.text) == "Write to [EMAIL_ADDRESS], soon"
     assert told == {"input": 11, "output": 7}
-    assert "bert@" not in json.dumps(sent(gate))
+    assert [("bert@" in got["body"], "From [EMAIL_ADDRESS]" in got["body"]) for got in gate.mock_received()] == [(False, True)]
 
 
 @having("stream")

@@ -22,7 +22,7 @@ const returned = (ask, message) => [
 export const describe = (error) => ({
   kinds: classes(error),
   status: error.status ?? null,
-  code: error.errorCode ?? null,
+  code: error.errorCode ?? error.error?.error?.code ?? null,
   message: error.message,
   body: error.error ?? null,
   headers: Object.fromEntries(error.headers ?? []),
@@ -74,6 +74,12 @@ const messages = {
 
   async image_url(ask, heard) {
     return messages.image(ask, heard);
+  },
+
+  async models(ask) {
+    const ids = [];
+    for await (const model of clientOf(ask).models.list()) ids.push(model.id);
+    return { ids };
   },
 
   async count(ask) {
