@@ -60,8 +60,13 @@ def done(reading: Reading, wanted: Actions) -> Mapping[str, str]:
 
 
 def cleaned(raw: bytes, reading: Reading, wanted: Actions, more: Sequence[Change]) -> tuple[bytes, int]:
-    """The body as it may be sent on, and how many places changed. `more` is what the gate changes besides what was found."""
-    edited = [(place, actions.edits(place.findings, wanted.prompt)) for place in reading.places]
+    """The body as it may be sent on, and how many places changed. `more` is what the gate changes besides what was found.
+
+    Where the gate puts a value of its own, nothing of the app's is left to edit.
+    """
+    put = [change.path for change in more if isinstance(change, Replaced)]
+    left = [place for place in reading.places if not any(place.leaf.path[: len(path)] == path for path in put)]
+    edited = [(place, actions.edits(place.findings, wanted.prompt)) for place in left]
     return rewrite(raw, [*changes(raw, edited), *more]), sum(len(edits) for _, edits in edited)
 
 

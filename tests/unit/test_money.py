@@ -74,4 +74,5 @@ def test_no_floating_point_where_money_is_reckoned(root: Path) -> None:
     files = [file for folder in ("contracts", "extproc/core") for file in (root / folder).rglob("*.py")]
     files += [root / "controlplane" / name for name in ("declared_values.py", "declarative.py", "declared.py", "plan.py")]
     files.remove(root / "contracts" / "settings.py")  # joins paths with /
+    files.remove(root / "extproc" / "core" / "body.py")  # tells which numbers of a body other parsers can't hold
     assert {file.name: found for file in files if (found := floats(ast.parse(file.read_text("utf-8"))))} == {}
