@@ -308,7 +308,7 @@ def _closed(tree: dict[str, Any], kind: str) -> tuple[Channel, ...]:
     """Which texts end with an event: one, or all of a part or an item."""
     text, _, what = kind.rpartition(".")
     where = _where(tree)
-    if what != "done":
+    if what != "done" or not text:
         return ()
     if text.endswith("_item"):
         return (where[:3],) if where[1:2] == ("output_index",) else ()
