@@ -24,6 +24,7 @@ class Edge:
 
     `processor`: extproc's Unix socket; None builds bare Envoy, which governs nothing (benchmarks only).
     `folder`: where cds.yaml and rds.yaml are watched; None puts clusters and routes into the one file.
+    `processor_patience_s`: how long extproc may ask Envoy to wait for one message instead, and it does so for large bodies.
     `admin`: Unix socket of Envoy's admin. `trust`: PEM bundle that provider certificates are checked against.
     """
 
@@ -38,6 +39,7 @@ class Edge:
     request_bytes: int = 20 * MIB
     response_bytes: int = 64 * MIB
     processor_timeout_s: float = 4.0
+    processor_patience_s: float = 50.0
     connect_timeout_s: float = 5.0
     upstream_idle_s: float = 600.0
     stream_idle_s: float = 300.0
@@ -61,7 +63,7 @@ def edge_of(settings: Settings, trust: Path | None = None) -> Edge:
         trusted_hops=settings.gateway.trusted_hops,
         request_bytes=settings.limits.request_bytes,
         response_bytes=settings.limits.response_bytes,
-        # The policy call is the only deadline inside one message; the rest is room for reading and scanning 20 MiB.
+        # The policy call is the only deadline inside one message. For a body that has to wait for a worker, extproc asks for more.
         processor_timeout_s=settings.policy_timeout_ms / 1000 + 3.75,
         upstream_idle_s=float(settings.limits.upstream_timeout_s),
         heap_bytes=2 * settings.limits.inflight_bytes + 512 * MIB,

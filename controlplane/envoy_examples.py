@@ -82,6 +82,7 @@ COMMENTS: Final = {
     "processing_mode": "Four messages an exchange. Bodies come whole; an event stream is switched to pieces by mode_override.",
     "allowed_override_modes": "The one switch extproc may make: the answer's body in pieces.",
     "message_timeout": "Above the sum of extproc's own deadlines.",
+    "max_message_timeout": "What extproc may ask for while a large body waits for a worker.",
     "response_attributes": "How extproc tells a provider's answer from one that Envoy made: via_upstream or not.",
     "mutation_rules": "Where a request goes is the route's business, never extproc's.",
     "metadata_options": "Only this namespace, and only extproc can fill it. The routes below open on it.",

@@ -65,6 +65,7 @@ def processor_filter(edge: Edge) -> HttpFilter:
         allow_mode_override=True,
         allowed_override_modes=[PIECES],
         message_timeout=seconds(edge.processor_timeout_s),
+        max_message_timeout=seconds(edge.processor_patience_s),
         request_attributes=["request.id", "source.address"],
         response_attributes=["response.code_details", "response.flags"],
         mutation_rules=HeaderMutationRules(

@@ -92,7 +92,7 @@ def reply(answer: Reply, exchange_id: str) -> bytes:
     if isinstance(answer, PassAnswerHead):
         return _pass_answer_head(answer)
     if isinstance(answer, OpenRoute):
-        return _open_route(answer) + opened(answer.provider, answer.route).replace(BLANK, exchange_id.encode())
+        return _open_route(answer, opened(answer.provider, answer.route).replace(BLANK, exchange_id.encode()))
     if isinstance(answer, OwnAnswer):
         return _refusal(answer) + named(exchange_id)
     if isinstance(answer, PassTrailers):
@@ -108,6 +108,9 @@ PASS_TRAILERS: Final = pb.ProcessingResponse(response_trailers=pb.TrailersRespon
 # same for many exchanges is built once, with a blank of the id's length in the id's place.
 
 BLANK: Final = b"#" * 36
+
+LARGE: Final = 64 << 10
+"""Bytes of a body from which copies are counted."""
 
 
 def _metadata(**fields: str) -> bytes:
@@ -145,11 +148,27 @@ def _field(number: int, content: bytes) -> bytes:
         return bytes((number << 3 | 2, size)) + content
     if size < 1 << 14:
         return bytes((number << 3 | 2, size & 0x7F | 0x80, size >> 7)) + content
-    length = [number << 3 | 2]
+    return _head(number, size) + content
+
+
+def _head(number: int, size: int) -> bytes:
+    """What stands before a length-delimited field."""
+    head = [number << 3 | 2]
     while size >= 1 << 7:
-        length.append(size & 0x7F | 0x80)
+        head.append(size & 0x7F | 0x80)
         size >>= 7
-    return bytes((*length, size)) + content
+    return bytes((*head, size))
+
+
+def _carrying(number: int, change: bytes, body: bytes, after: bytes = b"") -> bytes:
+    """ProcessingResponse.<number>{response{change, body_mutation{body}}}, and `after` it. A large body is copied once, not once a level."""
+    if len(body) < LARGE:
+        return _field(number, _field(1, change + _field(3, _field(1, body)))) + after
+    before = _head(1, len(body))
+    before = change + _head(3, len(before) + len(body)) + before
+    for level in (1, number):
+        before = _head(level, len(before) + len(body)) + before
+    return b"".join((before, body, after))
 
 
 @lru_cache(maxsize=256)
@@ -187,20 +206,28 @@ def _pass_answer_head(answer: PassAnswerHead) -> bytes:
 def _pass_body(answer: PassBody) -> bytes:
     """ProcessingResponse.response_body{response{header_mutation, body_mutation{body}}}."""
     change = _field(2, _all(answer.set_headers)) if answer.set_headers else b""
-    if answer.body is not None:
-        change += _field(3, _field(1, answer.body))
-    return _field(4, _field(1, change))
+    return _field(4, _field(1, change)) if answer.body is None else _carrying(4, change, answer.body)
 
 
-def _open_route(answer: OpenRoute) -> bytes:
-    """ProcessingResponse.request_body{response{header_mutation, body_mutation{body}, clear_route_cache}}."""
+def _open_route(answer: OpenRoute, metadata: bytes) -> bytes:
+    """ProcessingResponse.request_body{response{header_mutation, clear_route_cache, body_mutation{body}}}, and the metadata."""
     secret = answer.secret.reveal(REVEAL)
     new = _set(answer.header, answer.prefix.encode() + secret) if secret else b""  # a provider of one's own may want none
-    change = b"\x28\x01"
-    if answer.body is not None:
-        new += _set("content-length", b"%d" % len(answer.body))
-        change += _field(3, _field(1, answer.body))
-    return _field(3, _field(1, _field(2, new) + change))
+    if answer.body is None:
+        return _field(3, _field(1, _field(2, new) + _CLEAR)) + metadata
+    new += _set("content-length", b"%d" % len(answer.body))
+    return _carrying(3, _field(2, new) + _CLEAR, answer.body, metadata)
+
+
+_CLEAR: Final = b"\x28\x01"  # clear_route_cache: true
+
+
+def more_time(seconds: int) -> bytes:
+    """ProcessingResponse.override_message_timeout{seconds}: Envoy waits so long for the reply to the message in hand; at most 127 s.
+
+    It counts once a message, and only up to the filter's max_message_timeout.
+    """
+    return _field(10, bytes((0x08, seconds)))
 
 
 def _refusal(answer: OwnAnswer) -> bytes:

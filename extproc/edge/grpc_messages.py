@@ -105,14 +105,18 @@ class Stream:
 
     def send(self, reply: bytes) -> None:
         """Reply to the oldest message that has had none. After the stream's end it does nothing."""
+        if self._owed and not self.ended:
+            self._owed -= 1
+        self.aside(reply)
+
+    def aside(self, reply: bytes) -> None:
+        """Send a message that replies to none, before the reply to the one in hand. After the stream's end it does nothing."""
         if self.ended:
             return
         connection = self._connection
         if not self._replied:
             self._replied = True
             connection.out.append(h2.response_head(self.id))
-        if self._owed:
-            self._owed -= 1
         size = len(reply) + _PREFIX.size
         if size <= connection.frame_limit and size <= self.window and size <= connection.window and not self.unsent:
             self.window -= size

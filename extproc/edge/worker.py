@@ -2,7 +2,8 @@
 
 `python -m extproc.edge.worker LIMIT_S`, with the socket as its standard input. Offload (offload.py) starts it and is the
 only peer. It knows nothing of files, networks or secrets, and it ends with its parent: by the end of the socket when it
-waits, and when it works by the alarm that no work outlives (the kernel's, so a regular expression can't hold it up).
+waits, and when it works by a signal that Linux sends; elsewhere by the alarm that no work outlives. Both are the kernel's,
+so a regular expression can't hold them up.
 
 A message is a count, that many lengths, and the pieces: a pickle first, then the large byte strings that it refers to by
 number. So bodies are neither copied into a pickle nor out of one.
@@ -10,6 +11,7 @@ number. So bodies are neither copied into a pickle nor out of one.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pickle
 import resource
@@ -31,6 +33,8 @@ APART: Final = 64 << 10
 
 NICE: Final = 10
 """Small requests are served by the event loop and by Envoy; they go before."""
+
+_PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 
 Fault = tuple[type[BaseException], tuple[Any, ...], dict[str, Any], str]
 """An exception on its way: class, arguments, attributes, and the places it came by. Not every class can be pickled itself."""
@@ -143,6 +147,8 @@ def main(limit_s: float) -> None:
     """Work until the peer is gone."""
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # uvloop hands down what is not marked to be closed on exec
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.nice(NICE)
     line = socket.socket(fileno=0)

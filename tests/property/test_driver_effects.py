@@ -41,6 +41,11 @@ class Stream:
 
     state: Any = None
     status: int = 0
+    asides: list[bytes] = field(default_factory=list)
+
+    def aside(self, message: bytes) -> None:
+        """A message that is no reply."""
+        self.asides.append(message)
 
     def fail(self, status: int, _why: str) -> None:
         """The stream ends with an error."""
