@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from typing import Final
 
-from extproc.core.dialects import anthropic_count_tokens, anthropic_messages, openai_chat, openai_responses
+from extproc.core.dialects import (
+    anthropic_count_tokens,
+    anthropic_messages,
+    openai_chat,
+    openai_completions,
+    openai_embeddings,
+    openai_moderations,
+    openai_responses,
+)
 from extproc.core.dialects.shape import Call, Channel, Dialect, Facts, Route
 
 __all__ = ["DEFAULT", "ROUTES", "SERVED", "Call", "Channel", "Dialect", "Facts", "Route", "named", "of"]
 
 ROUTES: Final = (
     Route("chat", "POST", "/v1/chat/completions", "/chat/completions", openai_chat),
+    Route("completions", "POST", "/v1/completions", "/completions", openai_completions),
     Route("responses", "POST", "/v1/responses", "/responses", openai_responses),
+    Route("embeddings", "POST", "/v1/embeddings", "/embeddings", openai_embeddings),
+    Route("moderations", "POST", "/v1/moderations", "/moderations", openai_moderations, "free"),
     Route("models", "GET", "/v1/models", "", openai_chat, "free", "no content"),
     Route("messages", "POST", "/v1/messages", "/v1/messages", anthropic_messages),
     Route("count_tokens", "POST", "/v1/messages/count_tokens", "/v1/messages/count_tokens", anthropic_count_tokens, "free"),

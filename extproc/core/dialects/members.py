@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from extproc.core.body import Document, Malformed
-from extproc.core.dialects.shape import URL, Encoded
+from extproc.core.dialects.shape import TOKENS, URL, Encoded
 from extproc.core.spans import Added, Change, Replaced
 
 LONGEST_NAME: Final = 256
@@ -65,6 +65,27 @@ def objects(body: Mapping[str, Any], member: str) -> list[dict[str, Any]]:
     if not all(type(item) is dict for item in found):
         raise Malformed(f"{member} holds something that is not an object")
     return found
+
+
+def inputs(body: Mapping[str, Any], member: str) -> tuple[int, dict[str, int]]:
+    """How many texts a member holds, and how many of them can't be read: one string or several, or token ids in their place.
+
+    Missing, null and empty are one text that is empty.
+    """
+    value = body.get(member)
+    if value is None or type(value) is str:
+        return 1, {}
+    if type(value) is not list:
+        raise Malformed(f"{member} is neither a string nor an array")
+    if value and all(type(item) is int for item in value):
+        return 1, {TOKENS: 1}
+    coded = 0
+    for item in value:
+        if type(item) is list and all(type(token) is int for token in item):
+            coded += 1
+        elif type(item) is not str:
+            raise Malformed(f"{member} holds something that is neither a string nor an array of token ids")
+    return max(len(value), 1), {TOKENS: coded} if coded else {}
 
 
 def used(body: Mapping[str, Any], features: Iterable[str]) -> list[str]:
