@@ -19,12 +19,13 @@ def is_its_own(app: App, failure: Failure, status: int, code: str | None) -> Non
 
 
 def refused(app: App, status: int, code: str, **ask: Any) -> Failure:
-    """The app's error, of the class that the client has for it, with the gate's code; asked for once, and nothing was sent on."""
+    """The app's error, of the class that the client has for it, with the gate's code; told to ask once, and done so; nothing was sent on."""
     before = app.gate.envoy_counter()
     failure = app.do("chat", **ask).refused
     is_its_own(app, failure, status, code)
     assert app.gate.envoy_counter() - before == 1
     assert app.gate.mock_received() == []
+    assert failure.headers["x-should-retry"] == "false"
     return failure
 
 
@@ -44,10 +45,9 @@ def test_401_invalid_api_key(app: App) -> None:
 
 @having("chat")
 def test_403_not_allowed(app: App) -> None:
-    """The rule's own code is in the body, and the client is told not to try again."""
+    """The rule's own code is in the body."""
     failure = refused(app, 403, "not_allowed", model=app.forbidden)
     assert "model_not_allowed" in json.dumps(failure.body)
-    assert failure.headers["x-should-retry"] == "false"
 
 
 @having("chat")
