@@ -14,6 +14,7 @@ from contracts.snapshot import DEFAULT_PROFILE, EnvironmentRecord, ProfileRecord
 from contracts.usage import Price
 from controlplane import declared_values as values
 from controlplane.declared import Declared, DeclaredCredential, DeclaredKey, DeclaredModel, SecretSource
+from extproc.core.dialects.shape import UNSCANNED
 from extproc.redact.scanner import KINDS
 from extproc.yaml_lines import Item, read, suggestion
 
@@ -207,7 +208,7 @@ def _actions(item: Item) -> dict[str, str]:
 
 
 def _unknown_kind(kind: str) -> str:
-    if kind.startswith(values.UNSCANNED_KINDS):
+    if f"{kind}_".startswith(UNSCANNED):
         return f"'{kind}' has no entry of its own: `unscanned`, beside prompt and answer, says what is done with it; remove it here"
     return f"this version finds no '{kind}'{suggestion(kind, ('*', *KINDS))}"
 

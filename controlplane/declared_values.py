@@ -18,8 +18,6 @@ ROUTES: Final = tuple(route.name for route in dialects.ROUTES)
 ACTIONS: Final = ("allow", "alert", "redact", "block")
 LATER_ACTIONS: Final = ("mask", "hash", "tokenize")
 UNSCANNED_ACTIONS: Final = ("allow", "alert", "block")
-UNSCANNED_KINDS: Final = "UNSCANNED"
-"""How the kinds begin that stand for what can't be scanned: images, sound, files, token ids, addresses of things elsewhere."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 _MODEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}", re.ASCII)

@@ -13,7 +13,7 @@ from contracts.errors import Unusable
 from contracts.usage import Price
 from controlplane.declarative import SECTIONS, declared
 from controlplane.declared import Declared
-from controlplane.declared_values import ACTIONS, matches, secret_text
+from controlplane.declared_values import ACTIONS, DIALECTS, ROUTES, matches, secret_text
 from extproc.core import dialects
 from extproc.core.dialects import Route
 from extproc.redact.scanner import KINDS
@@ -22,6 +22,7 @@ BASE = """\
 organisation: acme
 providers:
   openai: {dialect: openai, url: https://api.openai.com/v1/}
+  claude: {dialect: anthropic, url: https://api.anthropic.com}
   local:  {dialect: openai, url: http://127.0.0.1:9901/v1, insecure: true}
 credentials:
   openai-main: {provider: openai, secret: {env: OPENAI_API_KEY}}
@@ -34,7 +35,7 @@ environments:
 teams:
   search: {projects: {ranking: {}, suggest: {}}}
 keys:
-  ranking-dev: {team: search, project: ranking, environment: dev, models: [cheap, "gpt-4o*"], routes: [chat],
+  ranking-dev: {team: search, project: ranking, environment: dev, models: [cheap, "gpt-4o*"], routes: [chat, embeddings],
                 expires: 2027-01-01, addresses: [], may_set_user: true, profile: strict}
 profiles:
   strict: {prompt: {CREDIT_CARD: block, "*": redact}, answer: {"*": redact}, unscanned: block}
@@ -74,13 +75,14 @@ def test_the_contracts_file_is_read() -> None:
     found = base()
     assert found.organisation == "acme"
     assert found.providers["openai"].url == "https://api.openai.com/v1"
+    assert found.providers["claude"].dialect == "anthropic"
     assert found.models["cheap"].price == Price(150_000_000, 600_000_000, "")
     assert (found.models["cheap"].upstream, found.models["cheap"].credential) == ("tiny", "")
     assert found.models["gpt-4o-mini"].credential == "openai-main"
     assert found.environments["health"].zero_data_retention
     assert found.teams == {"search": ("ranking", "suggest")}
     key = found.keys["ranking-dev"]
-    assert (key.models, key.routes, key.expires, key.profile) == (("cheap", "gpt-4o*"), ("chat",), 1798761600, "strict")
+    assert (key.models, key.routes, key.expires, key.profile) == (("cheap", "gpt-4o*"), ("chat", "embeddings"), 1798761600, "strict")
     assert found.profiles["watch"].unscanned == "alert"
     assert found.profiles["default"].unscanned == "block"
 
@@ -113,6 +115,7 @@ def test_every_problem_is_told_at_once_with_its_line() -> None:
         ("profiles/strict/prompt/EMAIL_ADDRESS", "mask", "the action 'mask' is not in this version"),
         ("profiles/strict/answer/*", "tokenize", "the action 'tokenize' is not in this version"),
         ("profiles/strict/prompt/UNSCANNED_IMAGE", "alert", "'UNSCANNED_IMAGE' has no entry of its own: `unscanned`"),
+        ("profiles/strict/answer/UNSCANNED", "block", "'UNSCANNED' has no entry of its own"),
         ("profiles/strict/answer/UNSCANNED_NEXT_YEAR", "block", "says what is done with it; remove it here"),
         ("profiles/strict/prompt/PHONE_NUMBER", "redact", "this version finds no 'PHONE_NUMBER'"),
         # names of things that are not there
@@ -307,4 +310,4 @@ def test_the_reference_shows_a_file_that_is_read_and_names_everything(root: Path
     assert base(example).notes == ()
     headings = re.findall(r"^## (.*)$", page, re.MULTILINE)
     assert {name for heading in headings for name in heading.split(", ")} == set(SECTIONS)
-    assert all(f"`{word}`" in page for word in (*KINDS, *ACTIONS))
+    assert all(f"`{word}`" in page for word in (*KINDS, *ACTIONS, *ROUTES, *DIALECTS))

@@ -14,6 +14,8 @@ import pytest
 from contracts import errors
 from contracts.audit import COLUMNS, TERMINATIONS
 from contracts.settings import Settings
+from extproc.core import dialects
+from extproc.core.dialects import shape
 
 SECTIONS = ("added", "changed", "fixed", "removed", "security")
 
@@ -138,6 +140,44 @@ def test_the_audits_words_are_in_its_reference(root: Path, words: dict[str, obje
     """Each column and each termination has a row."""
     rows = set(re.findall(r"^\| `(\w+)` \|", (root / "docs" / "reference" / "audit.md").read_text("utf-8"), re.MULTILINE))
     assert words.keys() <= rows
+
+
+ROUTE = re.compile(
+    r"^\| `(\w+)` \| `(\w+) (/\S+)` \| (`/\S+`|none: the gate answers) \| `(\w+)` \| ([^|]+) \| [^|]+ \| (\w+) \|$", re.MULTILINE
+)
+
+
+def test_every_route_is_in_its_reference(root: Path) -> None:
+    """With method, paths, dialect, what is looked into and how it is paid; and no row is of another."""
+    rows = ROUTE.findall((root / "docs" / "reference" / "routes.md").read_text("utf-8"))
+    upstream = {route.name: f"`{route.upstream_path}`" if route.upstream_path else "none: the gate answers" for route in dialects.ROUTES}
+    assert rows == [
+        (route.name, route.method, route.path, upstream[route.name], route.dialect.name, route.guard, route.price)
+        for route in dialects.ROUTES
+    ]
+
+
+def section(page: Path, heading: str) -> str:
+    """What stands under a heading of the second order."""
+    return page.read_text("utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+
+def named(text: str) -> set[str]:
+    """What the first cells of a section's tables name."""
+    return {name for cell in re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE) for name in re.findall(r"`([^`]+)`", cell)}
+
+
+def test_features_are_the_same_on_both_pages(root: Path) -> None:
+    """What the rule's page says can be allowed is what the routes' page says is found, and the other way round."""
+    found = named(section(root / "docs" / "reference" / "routes.md", "Features"))
+    assert found == named(section(root / "docs" / "rules" / "content" / "feature_allowed.md", "Reads"))
+    assert {"store", "tool:other"} <= found
+
+
+def test_every_kind_that_can_t_be_read_is_in_its_reference(root: Path) -> None:
+    """With what it stands for."""
+    kinds = {getattr(shape, what) for what in ("IMAGE", "AUDIO", "FILE", "TOKENS", "URL")}
+    assert kinds <= named(section(root / "docs" / "reference" / "routes.md", "What can't be read"))
 
 
 def test_fragments_of_the_changelog_say_what_they_are(root: Path) -> None:
