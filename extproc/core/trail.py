@@ -30,6 +30,7 @@ FREE: Final = "free"
 _KEY: Final = re.compile(r"pcl_[0-9A-Za-z_]{20,}")
 """A virtual key, or most of one, in a text that the app chose."""
 
+_MOST_16, _MOST_32, _MOST_64 = (1 << 16) - 1, (1 << 32) - 1, (1 << 64) - 1
 _AGENT_LENGTH: Final = 200
 _PATH_LENGTH: Final = 512
 
@@ -97,8 +98,9 @@ class Trail:
         """The body is read."""
         row = self.row
         row.model_asked = call.model if declared else UNDECLARED
-        row.stream, row.max_tokens, row.choices = call.stream, call.max_tokens or 0, call.choices
-        row.messages, row.tools, row.request_bytes = call.messages, call.tools, size
+        # Columns have a width, and a row that does not fit is not stored: an app may ask for what it likes.
+        row.stream, row.max_tokens, row.choices = call.stream, min(call.max_tokens or 0, _MOST_32), min(call.choices, _MOST_16)
+        row.messages, row.tools, row.request_bytes = call.messages, min(call.tools, _MOST_16), size
 
     def goes_to(self, model: ModelRecord) -> None:
         """The target is known."""
@@ -144,7 +146,7 @@ class Trail:
         if route.price == "free":
             row.price_version = FREE
         elif model.price:
-            row.cost_nanousd, row.price_version = model.price.cost(known), model.price.version
+            row.cost_nanousd, row.price_version = min(model.price.cost(known), _MOST_64), model.price.version
 
     @property
     def cost_usd(self) -> str | None:
