@@ -25,6 +25,7 @@ _DATA_URL: Final = re.compile(r"\s*+data:(?P<type>[^,;]*+)(?P<more>[^,]*+),", re
 _TEXT_TYPE: Final = re.compile(
     r"\s*(?:text/.*|application/(?:.*\+)?(?:json|xml|yaml|x-yaml|csv|javascript|sql|x-ndjson)|)\s*", re.IGNORECASE
 )
+_OTHER_CHARSET: Final = re.compile(r";\s*charset\s*=(?!\s*\"?(?:utf-?8|us-ascii)\"?\s*;)", re.IGNORECASE)
 _URL_SAFE: Final = re.compile(r"[-_]")
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.:/-]{0,127}")
 
@@ -86,13 +87,15 @@ def _held(leaf: Leaf, start: int | None) -> tuple[Place, str]:
         if kind := _unread_url(url):
             return Place(leaf, scan(leaf.text)), kind
     text = held(leaf.text, start or 0)
-    return (Place(leaf, scan(leaf.text)), FILE) if text is None else (Place(leaf, scan(text), start), "")
+    if text is None or (start and scan(leaf.text[:start])):
+        return Place(leaf, scan(leaf.text)), FILE  # what stands in a URL's own words is edited there, and the rest counts as unread
+    return Place(leaf, scan(text), start), ""
 
 
 def _unread_url(url: re.Match[str]) -> str:
     """The kind of what a data URL holds where that is no text in base64."""
     kind = unread_kind(url["type"])
-    return kind if kind or url["more"].strip().lower().endswith(";base64") else FILE
+    return kind if kind or (url["more"].strip().lower().endswith(";base64") and not _OTHER_CHARSET.search(url["more"])) else FILE
 
 
 def unread_kind(media_type: str) -> str:
@@ -105,12 +108,14 @@ def unread_kind(media_type: str) -> str:
 
 
 def held(text: str, start: int) -> str | None:
-    """The text that `text` holds in base64 from `start` on; None where it is none."""
+    """The text that `text` holds in base64 from `start` on; None where it is none, or one of another charset: those have NULs."""
     written = "".join(text[start:].split()).rstrip("=")
+    altchars = b"-_" if _URL_SAFE.search(written) else None
     try:
-        return b64decode(written + "=" * (-len(written) % 4), altchars=b"-_" if _URL_SAFE.search(written) else None, validate=True).decode()
+        found = b64decode(written + "=" * (-len(written) % 4), altchars=altchars, validate=True).decode()
     except (binascii.Error, ValueError):
         return None
+    return None if "\0" in found else found
 
 
 def _way(leaf: Leaf) -> tuple[str, ...] | None:
