@@ -34,67 +34,21 @@ LARGE_BYTES = (20 << 20) - (64 << 10)
 """Just under limits.request_bytes."""
 
 TARGET = "≤ 3 times the p99 without the large ones"
-WORDS = [
-    "the",
-    "parcel",
-    "was",
-    "sent",
-    "on",
-    "monday",
-    "and",
-    "has",
-    "not",
-    "arrived",
-    "yet",
-    "so",
-    "please",
-    "ask",
-    "the",
-    "carrier",
-    "where",
-    "it",
-    "is",
-    "and",
-    "write",
-    "to",
-    "the",
-    "customer",
-    "about",
-    "when",
-    "it",
-    "will",
-    "come",
-    "what",
-    "it",
-    "weighs",
-    "who",
-    "signed",
-    "for",
-    "it",
-    "and",
-    "whether",
-    "the",
-    "price",
-    "on",
-    "the",
-    "invoice",
-    "is",
-    "right",
-    "für",
-    "die",
-    "Größe",
-]
+SAID = (
+    "the parcel was sent on monday and has not arrived yet so please ask the carrier where it is and write to the customer "
+    "about when it will come what it weighs who signed for it and whether the price on the invoice is right für die Größe"
+)
 
 
 def prose(size: int) -> str:
     """About `size` characters of sentences, with an e-mail address in every few kilobytes; the same each time."""
-    dice = random.Random(4)
+    dice, words = random.Random(4), SAID.split()  # noqa: S311 - prose, no secret
     written: list[str] = []
     length = 0
     while length < size:
-        sentence = " ".join(dice.choices(WORDS, k=dice.randint(6, 20))).capitalize() + ".\n"
+        sentence = " ".join(dice.choices(words, k=dice.randint(6, 20))).capitalize() + ".\n"
         if dice.random() < 0.03:
-            sentence = f'"{dice.choice(WORDS)}.{dice.randint(1, 9999)}@example.com" wrote: {sentence}'
+            sentence = f'"{dice.choice(words)}.{dice.randint(1, 9999)}@example.com" wrote: {sentence}'
         written.append(sentence)
         length += len(sentence)
     return "".join(written)
