@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from shapes import routes as shapes
 from shapes.passing import ROUTES, hole, kept, none_of, passed, stream_of
-from shapes.planting import SPELLINGS, Spelling, address, around, everywhere, fresh, holds
+from shapes.planting import SPELLINGS, Spelling, address, around, everywhere, fresh, holds, leaves, under
 from shapes.streams import Site, documents
 
 from extproc.core.dialects import Route
@@ -122,6 +122,47 @@ def test_arguments_split_over_events_stay_valid(route: Route, site: Site, spelli
     for position in range(1, len(text), 3):
         assert not checked(route, site, [text[:position], text[position:]], expected, planted), position
     assert not checked(route, site, list(text), expected, planted)
+
+
+@every_site
+def test_an_address_that_begins_where_the_text_is_opened_is_never_shown(route: Route, site: Site) -> None:
+    """SDKs add the pieces to what an item, a part or a block has when it is announced."""
+    stream = stream_of(route)
+    for position in range(1, len(planted := address())) if site.begin else ():
+        opened, rest = site.begin(planted[:position]), planted[position:]
+        lines = [*stream.before, *opened, site.event(rest), *site.repeats(planted), *stream.end({site.name: planted})]
+        out, _ = passed(route, b"".join([*map(stream.line, lines), stream.mark]))
+        left = documents(out)
+        text = under(left[len(stream.before) + len(opened) - 1], *site.begins_at) + text_at(site, out)
+        assert text == "[EMAIL_ADDRESS]", position
+        assert not holds(planted, out, left), position
+
+
+@every_site
+def test_only_what_sdks_go_by_tells_texts_apart(route: Route, site: Site) -> None:
+    """Ids, names, roles and the like may differ from piece to piece, or be missing: the text is one all the same."""
+    stream = stream_of(route)
+    for leaf in leaves(site.event("piece"), "text", "number", "other"):
+        if leaf.path == site.path[: len(leaf.path)] or {"logprobs", *_TOLD_APART} & set(leaf.path):
+            continue
+        for changed in ("other", 17, None):
+            planted = address()
+            first, second = site.event(planted[:12]), site.event(planted[12:])
+            holder = under(second, *leaf.path[:-1])
+            if changed is None and isinstance(holder, dict):
+                del holder[leaf.path[-1]]
+            else:
+                holder[leaf.path[-1]] = changed
+            lines = [*stream.before, *site.opens, first, second, *stream.end({site.name: planted})]
+            try:
+                out, _ = passed(route, b"".join([*map(stream.line, lines), stream.mark]))
+            except Unreadable:
+                continue
+            assert not holds(planted, out, documents(out)), (str(leaf), changed)
+
+
+_TOLD_APART: Final = {"index", "output_index", "content_index", "summary_index", "command_index", "type", "finish_reason"}
+"""Members that SDKs go by, and the one that ends a choice."""
 
 
 @every_streamed_route

@@ -13,8 +13,13 @@ def _block(name: str, index: int, start: Document, kind: str, member: str) -> Si
     def event(piece: str) -> Document:
         return {"type": "content_block_delta", "index": index, "delta": {"type": kind, member: piece}}
 
-    opens = ({"type": "content_block_start", "index": index, "content_block": start},)
-    return Site(name, event, ("delta", member), lambda _text: [{"type": "content_block_stop", "index": index}], opens)
+    def begin(piece: str) -> tuple[Document, ...]:
+        return ({"type": "content_block_start", "index": index, "content_block": {**start, **({member: piece} if piece else {})}},)
+
+    ends = [{"type": "content_block_stop", "index": index}]
+    return Site(
+        name, event, ("delta", member), lambda _text: ends, begin(""), begin if member in start else None, ("content_block", member)
+    )
 
 
 def _used(kind: str, **more: Any) -> Document:

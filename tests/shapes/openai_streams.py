@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -137,9 +138,13 @@ def _item_site(
     at = {"output_index": number, "item_id": f"item_{number}", **place}
     parts = event.rpartition(".")[0].rpartition(".")[2]  # reasoning_summary_text and the like
     kind = "reasoning_summary_part" if "summary" in parts else "content_part"
-    opens = [{"type": "response.output_item.added", "output_index": number, "item": {**made(""), "status": "in_progress"}}]
-    if part:
-        opens.append({"type": f"response.{kind}.added", **at, "part": part("")})
+
+    def begin(piece: str) -> tuple[Document, ...]:
+        item = made("") if part else made(piece)
+        added = {"type": "response.output_item.added", "output_index": number, "item": {**item, "status": "in_progress"}}
+        return (added, {"type": f"response.{kind}.added", **at, "part": part(piece)}) if part else (added,)
+
+    begins_at = ("part", next(name for name, value in part("?").items() if value == "?")) if part else ("item", member)
 
     def repeats(text: str) -> list[Document]:
         done = [{"type": event.replace(".delta", ".done"), **at, member: text}]
@@ -147,7 +152,7 @@ def _item_site(
             done.append({"type": f"response.{kind}.done", **at, "part": part(text)})
         return [*done, {"type": "response.output_item.done", "output_index": number, "item": made(text)}]
 
-    return Site(name, lambda piece: {"type": event, **at, "delta": piece}, ("delta",), repeats, tuple(opens))
+    return Site(name, lambda piece: {"type": event, **at, "delta": piece}, ("delta",), repeats, begin(""), begin, begins_at)
 
 
 def _message(number: int, part: Callable[[str], Document], text: str) -> Document:
@@ -189,7 +194,7 @@ def _with_logprobs(site: Site) -> Site:
             {**item, "item": {**item["item"], "content": content}},
         ]
 
-    return Site(site.name, event, site.path, repeats, site.opens)
+    return replace(site, event=event, repeats=repeats)
 
 
 _MADE: Final[tuple[tuple[str, Callable[[str], Document]], ...]] = (
@@ -218,11 +223,16 @@ def _shell(member: str) -> Site:
 
 
 def _loose(name: str, event: str, done: str, member: str, **place: Any) -> Site:
+    def begin(piece: str) -> tuple[Document, ...]:
+        return ({"type": event.replace(".delta", ".added"), **place, member: piece},)
+
     return Site(
         name,
         lambda piece: {"type": event, **place, "delta": piece},
         ("delta",),
         lambda text: [{"type": done, **place, **({member: text} if member else {})}],
+        begin=begin if member == "command" else None,
+        begins_at=(member,),
     )
 
 

@@ -15,13 +15,19 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A text that an SDK puts together from the pieces of events. `repeats`: events that have all of it again."""
+    """A text that an SDK puts together from the pieces of events.
+
+    `repeats`: events that have all of it again. `opens`: events before the first piece; `begin` are those with a piece in
+    them already, to which SDKs add what follows, at `begins_at` in the last of them.
+    """
 
     name: str
     event: Callable[[str], Document]
     path: Path
     repeats: Callable[[str], list[Document]] = lambda _text: []
     opens: tuple[Document, ...] = ()
+    begin: Callable[[str], tuple[Document, ...]] | None = None
+    begins_at: Path = ()
 
     def piece(self, document: Document) -> str | None:
         """The piece of this text in an event; None where it is an event of another."""

@@ -16,6 +16,7 @@ from extproc.core.body import Document, Malformed, Path
 from extproc.core.dialects import openai_family
 from extproc.core.dialects.members import Media, array, count, flag, is_data_url, members, model_of, objects, said, used, without_storing
 from extproc.core.dialects.openai_family import credential_header, name, refusal
+from extproc.core.dialects.openai_openings import opened
 from extproc.core.dialects.shape import AUDIO, FILE, IMAGE, Call, Channel, Encoded, Facts
 from extproc.core.spans import Added, Change, Replaced
 
@@ -356,7 +357,10 @@ def _look_at_shown(parts: Any, seen: _Seen) -> None:
 
 
 def channel(tree: Any, path: Path) -> Channel | None:
-    """Every string of an event of deltas goes on with the one before it, save kinds, ids and what is said about it."""
+    """Every string of an event of deltas goes on with the one before it, save kinds, ids and what is said about it.
+
+    What is announced may begin with the first of them.
+    """
     if type(tree) is not dict:
         return None
     kind, last = tree.get("type"), path[-1]
@@ -364,7 +368,9 @@ def channel(tree: Any, path: Path) -> Channel | None:
         if tree.get("error"):
             return None
         raise Malformed("an event has no type, so nobody can say which text goes on")
-    if not kind.endswith(".delta") or last in _WHOLE or "logprobs" in path or (type(last) is str and last.endswith("_id")):
+    if not kind.endswith(".delta"):
+        return opened(tree, kind, _where(tree), path)
+    if last in _WHOLE or "logprobs" in path or (type(last) is str and last.endswith("_id")):
         return None
     return (*_where(tree), kind.removesuffix(".delta"), *path)
 
