@@ -6,10 +6,8 @@ import asyncio
 import gc
 import os
 import signal
-import subprocess
 import sys
 import threading
-import time
 import weakref
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -19,62 +17,21 @@ import offload_work as work
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from offload_stories import LOOPS, Tell, gone, refused, teller, until
 
 from contracts.errors import GateUnavailable, GuardrailBlocked, InvalidApiKey, UpstreamError
 from extproc.edge import driver, worker
-from extproc.edge.grpc_stream import new_loop
 from extproc.edge.offload import BUSY, DIED, LATE, Offload
-from extproc.edge.worker import APART, NICE, InWorker, packed, unpacked
+from extproc.edge.worker import APART, InWorker, packed, unpacked
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 BODY: Final = bytes(range(256)) * (20 << 12)
 
-Story = Callable[[Offload], Awaitable[None]]
-Tell = Callable[..., None]
 
-
-@pytest.fixture(params=[new_loop, asyncio.SelectorEventLoop], ids=["uvloop", "asyncio"])
+@pytest.fixture(params=LOOPS)
 def tell(request: pytest.FixtureRequest) -> Tell:
-    """Runs a story with workers, on either event loop, and ends them."""
-
-    def run(story: Story, **settings: Any) -> None:
-        async def whole() -> None:
-            offload = Offload(**{"workers": 1, "limit_s": 60.0, **settings})
-            try:
-                async with asyncio.timeout(60):
-                    await story(offload)
-            finally:
-                pids = set(offload.pids)
-                await offload.close()
-            assert not offload.pids
-            assert all(gone(pid) for pid in pids)
-
-        with asyncio.Runner(loop_factory=request.param) as runner:
-            runner.run(whole())
-
-    return run
-
-
-def gone(pid: int) -> bool:
-    """Whether a process has ended; one that nobody has waited for yet counts as ended."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] in {"Z", "X"}
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
-async def until(probe: Callable[[], bool]) -> None:
-    """Wait for something that comes."""
-    while not probe():  # noqa: ASYNC110 - what is waited for is outside this process
-        await asyncio.sleep(0.005)
-
-
-async def refused(answer: Awaitable[Any]) -> str:
-    """The refusal's text; it must invite to try again."""
-    with pytest.raises(GateUnavailable) as caught:
-        await answer
-    assert caught.value.retry_after_s == 1
-    return caught.value.message
+    """Tells stories on either event loop."""
+    return teller(request.param)
 
 
 # ── what comes back ───────────────────────────────────────────────────────────
@@ -360,68 +317,3 @@ def test_closing_refuses_what_is_asked(tell: Tell, tmp_path: Path) -> None:
         assert {await refused(answer) for answer in answers} == {BUSY, DIED}
 
     tell(story)
-
-
-# ── what a worker is ──────────────────────────────────────────────────────────
-
-
-def test_a_worker_has_nothing_of_ours(tell: Tell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No open file, no socket but its own, no secret of the environment, no core dump; and it stands back."""
-    monkeypatch.setenv("PORTCULLIS_SECRET", "sk-1")
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-2")
-
-    async def story(offload: Offload) -> None:
-        with (tmp_path / "spool").open("wb") as spool:
-            os.set_inheritable(spool.fileno(), True)
-            seen = await offload.run(work.surroundings, ())
-        assert set(seen["files"]) <= {"0", "1", "2"}
-        assert seen["files"]["0"].startswith("socket:")
-        assert seen["files"]["1"] == os.devnull
-        assert seen["nice"] == min(19, os.nice(0) + NICE)
-        assert seen["core"] == (0, 0)
-        assert "sk-" not in str(seen["environment"])
-        assert seen["threads"] == 1
-
-    tell(story)
-
-
-def test_a_worker_takes_no_notice_of_ctrl_c(tell: Tell) -> None:
-    """What is under way is finished; who ends workers is extproc."""
-
-    async def story(offload: Offload) -> None:
-        assert await offload.run(work.survives_sigint, ())
-
-    tell(story)
-
-
-PARENT: Final = """
-import asyncio, sys, offload_work
-from extproc.edge.offload import Offload
-async def main():
-    offload = Offload(workers=2, limit_s=float(sys.argv[1]))
-    stuck = offload.run(offload_work.stuck, ())
-    idle, _ = await offload.run(offload_work.told, ())
-    while len(offload.pids) < 2: await asyncio.sleep(0.005)
-    print(*offload.pids, flush=True)
-    await stuck
-asyncio.run(main())
-"""
-
-
-def test_no_worker_outlives_extproc(tmp_path: Path) -> None:
-    """Killed without a word, extproc takes its workers along: the idle one and the busy one."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(work.__file__).parent)])}
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, "60" if sys.platform == "linux" else "3"],
-        stdout=subprocess.PIPE,
-        env=environment,
-        cwd=tmp_path,
-        text=True,
-    )
-    with parent:
-        assert parent.stdout is not None
-        pids = [int(pid) for pid in parent.stdout.readline().split()]
-        assert len(pids) == 2
-        parent.kill()
-    while not all(map(gone, pids)):
-        time.sleep(0.02)
