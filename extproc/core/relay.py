@@ -37,10 +37,10 @@ COMPRESSED: Final = "The provider sent a compressed answer though none was asked
 async def answer(
     trail: Trail, route: Route, call: Call, model: ModelRecord, verdict: Verdict, limits: Limits, head: ResponseHead, secret: Secret
 ) -> None:
-    """Hand the provider's answer to the app."""
+    """Hand the provider's answer to the app. Events that nobody asked for are no answer that the route's dialect could read."""
     if headers.encoded(head.headers):
         raise UpstreamError(COMPRESSED, termination="upstream_garbage")
-    if head.status == OK and headers.is_event_stream(head.headers) and not head.end:
+    if call.stream and head.status == OK and headers.is_event_stream(head.headers) and not head.end:
         await streamed(trail, route, call, model, verdict, head, secret)
     else:
         await whole(trail, route, model, verdict, limits, head, secret)

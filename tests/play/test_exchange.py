@@ -358,8 +358,9 @@ def test_provider_fault_or_refused_credential_is_502(status: int) -> None:
         (answer_head(), piece(b"<html>", end=True)),
         (answer_head(kind="text/html"), piece(b"hello", end=True)),
         (answer_head(), piece(b"", end=True)),
+        (answer_head(kind=STREAM), piece(delta("hello", "stop"), end=True)),
     ],
-    ids=["not json", "html", "empty"],
+    ids=["not json", "html", "empty", "events that nobody asked for"],
 )
 def test_answer_that_cannot_be_read_is_not_passed_on(answer: object, body: object) -> None:
     """A 200 that is no answer of its dialect is withheld."""

@@ -78,7 +78,7 @@ def held(story: Any) -> Iterator[object]:
 @pytest.mark.parametrize("answer", list(ANSWERS))
 def test_nothing_that_is_held_shows_what_it_must_not(answer: str) -> None:
     """At each step of an exchange, each object within reach is printed."""
-    coming: list[Event] = [chat(f"{PLANTED['prompt']} {PLANTED['address']}"), *ANSWERS[answer]]
+    coming: list[Event] = [chat(f"{PLANTED['prompt']} {PLANTED['address']}", stream=answer == "streamed"), *ANSWERS[answer]]
     story = exchange(WORLD, head())
     send: Any = None
     shown: set[tuple[str, str]] = set()
