@@ -166,6 +166,28 @@ _TOLD_APART: Final = {"index", "output_index", "content_index", "summary_index",
 """Members that SDKs go by, and the one that ends a choice."""
 
 
+@every_site
+def test_an_address_in_events_of_many_lines_is_never_shown(route: Route, site: Site) -> None:
+    """JSON over several data lines, a comment between them, and an address split over two such events."""
+    stream = stream_of(route)
+    planted = address()
+    half = planted.index("@") + 4
+    events = stream.events({site.name: [planted[:half], planted[half:]]})
+    spread = [json.dumps(event, indent=1).replace("\n", "\n: a comment\ndata:") for event in events]
+    out, _ = passed(route, b"".join([f"id: 7\ndata: {event}\n\n".encode() for event in spread]) + stream.mark)
+    left = [json.loads(data) for data in data_of(out) if data != "[DONE]"]
+    assert "".join([site.piece(document) or "" for document in left]) == "[EMAIL_ADDRESS]"
+    assert not holds(planted, out, left)
+
+
+def data_of(sent: bytes) -> list[str]:
+    """The data of each event, its lines joined."""
+    lines = [
+        [line[5:].removeprefix(" ") for line in event.split("\n") if line.startswith("data:")] for event in sent.decode().split("\n\n")
+    ]
+    return ["\n".join(data) for data in lines if data]
+
+
 @every_streamed_route
 def test_addresses_in_all_texts_at_once_are_never_shown(route: Route) -> None:
     """Each choice, block and call has a state of its own: texts that come in turn, a few characters each, do not disturb each other."""
