@@ -22,6 +22,7 @@ class Example:
     method: str
     path: str
     upstream_path: str
+    query: str = ""
 
 
 CHAT: Final = Example("chat", "openai", "POST", "/v1/chat/completions", "/chat/completions")

@@ -99,16 +99,19 @@ def local_replies() -> LocalReplyConfig:
     return LocalReplyConfig(mappers=[own, *(_mapper(answer) for answer in ANSWERS)])
 
 
-def error_of(answer: Answer, request_id: str) -> dict[str, dict[str, str | None]]:
-    """The body, in OpenAI's error shape."""
+def error_of(answer: Answer, request_id: str) -> dict[str, object]:
+    """The body, in a shape that both families' SDKs read: Envoy does not know which of them asks."""
     return {
+        "type": "error",
         "error": {
             "message": answer.message,
             "type": error_type(answer.code),
             "param": None,
             "code": answer.code,
             "request_id": request_id,
-        }
+            "details": {"error_code": answer.code},
+        },
+        "request_id": request_id,
     }
 
 

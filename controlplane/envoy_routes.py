@@ -5,6 +5,7 @@ A client can't forge dynamic metadata, and extproc sets it only in its answer to
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
@@ -18,7 +19,7 @@ from envoy_data_plane.envoy.config.route.v3 import (
     RouteMatch,
     VirtualHost,
 )
-from envoy_data_plane.envoy.type.matcher.v3 import MetadataMatcher, MetadataMatcherPathSegment, StringMatcher, ValueMatcher
+from envoy_data_plane.envoy.type.matcher.v3 import MetadataMatcher, MetadataMatcherPathSegment, RegexMatcher, StringMatcher, ValueMatcher
 
 from contracts.snapshot import ProviderRecord
 from controlplane.envoy_clusters import cluster_name, target_of
@@ -48,6 +49,8 @@ class Declared(Protocol):
     def path(self) -> str: ...  # noqa: D102
     @property
     def upstream_path(self) -> str: ...  # noqa: D102
+    @property
+    def query(self) -> str: ...  # noqa: D102
 
 
 def route_table(routes: Sequence[Declared], providers: Iterable[ProviderRecord], edge: Edge) -> RouteConfiguration:
@@ -98,15 +101,21 @@ def _door(route: Declared, provider: ProviderRecord, edge: Edge) -> Route:
 
 
 def _declared(route: Declared) -> RouteMatch:
-    """Exact path and method. `:path` holds the query too, so a request with one is no declared route: nobody reads it."""
+    """Exact path and method. `:path` holds the query too, so a request with another than the declared one is no such route."""
     return RouteMatch(
         path=route.path,
         case_sensitive=True,
         headers=[
             HeaderMatcher(name=":method", string_match=StringMatcher(exact=route.method)),
-            HeaderMatcher(name=":path", string_match=StringMatcher(exact=route.path)),
+            HeaderMatcher(name=":path", string_match=_target(route)),
         ],
     )
+
+
+def _target(route: Declared) -> StringMatcher:
+    if not route.query:
+        return StringMatcher(exact=route.path)
+    return StringMatcher(safe_regex=RegexMatcher(regex=rf"{re.escape(route.path)}(\?{re.escape(route.query)})?"))
 
 
 def _named(key: str, value: str) -> MetadataMatcher:

@@ -30,9 +30,12 @@ class Door:
     method: str
     path: str
     upstream_path: str
+    query: str = ""
 
 
-DOORS: Final = tuple(Door(route.name, route.dialect.name, route.method, route.path, route.upstream_path) for route in dialects.ROUTES)
+DOORS: Final = tuple(
+    Door(route.name, route.dialect.name, route.method, route.path, route.upstream_path, route.query) for route in dialects.ROUTES
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,11 +97,12 @@ BROKE: Final = "The gate could not handle this exchange. Tell whoever runs the g
 
 def declared(head: RequestHead) -> Route:
     """The declared route of this method and path; everything else does not exist."""
-    path = headers.first(head.headers, ":path")
-    route = dialects.of(headers.first(head.headers, ":method"), path.partition("?")[0])
+    target = headers.first(head.headers, ":path")
+    path, mark, query = target.partition("?")
+    route = dialects.of(headers.first(head.headers, ":method"), path)
     if route is None:
         raise UnknownRoute("This gate serves no such path. Served are: " + dialects.SERVED + ".")
-    if headers.has_query(path):
+    if mark and query != route.query:
         raise InvalidRequest("This path takes no query parameters: they are not forwarded. Remove the part after '?'.")
     return route
 

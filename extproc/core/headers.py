@@ -52,8 +52,8 @@ REQUEST_ID: Final = "x-portcullis-request-id"
 DECISION_ID: Final = "x-portcullis-decision-id"
 COST: Final = "x-portcullis-cost-usd"
 
-ID_OF_FAMILY: Final = {"anthropic": "request-id"}
-"""Where the official SDKs of a family look for the request's id. OpenAI's is `x-request-id`, which Envoy writes."""
+ID_OF_FAMILY: Final = {"anthropic": "request-id", "openai": "x-request-id"}
+"""Where the official SDKs of a family look for the request's id."""
 
 ASK: Final[Headers] = (("accept-encoding", "identity"),)
 """Set on every request that is sent on: an answer that is compressed can't be read here."""
@@ -200,11 +200,6 @@ def length(headers: Headers) -> int:
 
 
 # ── what the gate can't read ───────────────────────────────────────────────────
-
-
-def has_query(path: str) -> bool:
-    """The path brings a query or fragment along; no declared route takes one."""
-    return "?" in path or "#" in path
 
 
 def encoded(headers: Headers) -> bool:

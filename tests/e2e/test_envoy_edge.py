@@ -94,7 +94,7 @@ def test_what_is_no_request_for_a_route_is_refused(gate: Gate, server: Provider,
 
     assert answer.split(b" ")[1] == str(status).encode()
     assert error["code"] == code
-    assert set(error) == {"message", "type", "param", "code", "request_id"}
+    assert set(error) == {"message", "type", "param", "code", "request_id", "details"}
     assert b"content-type: application/json" in answer
     assert b"envoy" not in answer.lower()
     assert server.received == []

@@ -378,3 +378,20 @@ def test_a_stream_that_breaks_off_is_told(client: Anthropic, claude: Stack) -> N
     assert str(raised[0]) == str(raised[1])
     row = row_of(claude, named[0])
     assert (row["outcome"], row["termination"]) == ("failed", "upstream_reset")
+
+
+# ── the beta interface ────────────────────────────────────────────────────────
+
+
+def test_the_query_of_the_beta_interface_passes_and_no_other(claude: Stack) -> None:
+    """`?beta=true` reaches the provider as it came; any other query is refused, whichever way it is written."""
+    asked = says()
+    assert claude.ask(asked, path="/v1/messages?beta=true").status == 200
+    assert claude.ask({**asked, "messages": asked["messages"]}, path="/v1/messages/count_tokens?beta=true").status == 200
+    assert [got["path"] for got in claude.mock_received()] == ["/v1/messages?beta=true", "/v1/messages/count_tokens?beta=true"]
+    claude.forget()
+    for other in ("?beta=false", "?beta=true&x=1", "?beta=true&beta=true", "?", "?beta=true#x", "?BETA=true", "?beta=tru%65"):
+        reply = claude.ask(asked, path=f"/v1/messages{other}")
+        assert (reply.status, reply.code) == (400, "invalid_request"), other
+    assert claude.ask({"model": "cheap", "messages": asked["messages"]}, path="/v1/chat/completions?beta=true").status == 400
+    assert claude.mock_received() == []

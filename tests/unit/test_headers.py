@@ -289,12 +289,6 @@ def test_a_single_header_is_read() -> None:
     assert (headers.value(sent, "a"), headers.value(sent, "b"), headers.value(sent, "c")) == (None, "3", None)
 
 
-@pytest.mark.parametrize(("path", "yes"), [("/v1/x", False), ("/v1/x?", True), ("/v1/x?a=b", True), ("/v1/x#a", True)])
-def test_a_query_is_seen(path: str, *, yes: bool) -> None:
-    """An empty query is one too: no declared route takes any."""
-    assert headers.has_query(path) == yes
-
-
 @pytest.mark.parametrize(
     ("announced", "size"),
     [(None, 0), ("0", 0), ("412", 412), ("+412", 0), ("-1", 0), ("4e3", 0), ("٤١٢", 0), ("", 0), ("9" * 18, 10**18 - 1), ("9" * 19, 0)],

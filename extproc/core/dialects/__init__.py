@@ -17,15 +17,18 @@ from extproc.core.dialects.shape import Call, Channel, Dialect, Facts, Route
 
 __all__ = ["DEFAULT", "ROUTES", "SERVED", "Call", "Channel", "Dialect", "Facts", "Route", "named", "of"]
 
+BETA: Final = "beta=true"
+"""What Anthropic's SDKs put behind the path for its beta interface. It changes nothing in the bodies that is not read."""
+
 ROUTES: Final = (
     Route("chat", "POST", "/v1/chat/completions", "/chat/completions", openai_chat),
     Route("completions", "POST", "/v1/completions", "/completions", openai_completions),
     Route("responses", "POST", "/v1/responses", "/responses", openai_responses),
     Route("embeddings", "POST", "/v1/embeddings", "/embeddings", openai_embeddings),
     Route("moderations", "POST", "/v1/moderations", "/moderations", openai_moderations, "free"),
-    Route("models", "GET", "/v1/models", "", openai_chat, "free", "no content"),
-    Route("messages", "POST", "/v1/messages", "/v1/messages", anthropic_messages),
-    Route("count_tokens", "POST", "/v1/messages/count_tokens", "/v1/messages/count_tokens", anthropic_count_tokens, "free"),
+    Route("models", "GET", "/v1/models", "", openai_chat, "free", "no content", query=BETA),
+    Route("messages", "POST", "/v1/messages", "/v1/messages", anthropic_messages, query=BETA),
+    Route("count_tokens", "POST", "/v1/messages/count_tokens", "/v1/messages/count_tokens", anthropic_count_tokens, "free", query=BETA),
 )
 """Every route, in the order of the reference page."""
 

@@ -124,7 +124,10 @@ Guard = Literal["prompt and answer", "no content"]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A declared route. `upstream_path` is put behind the provider's URL; empty: the gate answers, no provider is asked."""
+    """A declared route. `upstream_path` is put behind the provider's URL; empty: the gate answers, no provider is asked.
+
+    `query` is the one query that may stand behind the path, letter by letter; any other is read by nobody, and refused.
+    """
 
     name: str
     method: str
@@ -133,6 +136,7 @@ class Route:
     dialect: Dialect
     price: Price = "tokens"
     guard: Guard = "prompt and answer"
+    query: str = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Modules can't be pickled: elsewhere the route is found again by its name."""
