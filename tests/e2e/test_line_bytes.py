@@ -11,18 +11,20 @@ from hypothesis import strategies as st
 from stack import Stack
 
 ODD_PROMPT: Final = (
-    '\t{ "unknown_to_us" : [ 1.0, 1E+300, -0, 123456789012345678901234567890, 0.1000 ] ,\r\n'
+    '\t{ "unknown_to_us" : [ 1.0, 1E+300, -0, 100000000000000000000, 0.1000 ] ,\r\n'
     '  "messages":[ {"role":"user",  "content" : "caf\\u00e9 \\/ \\ud83d\\ude00 \U0001f600 \\u0000 tab\\t",'
     ' "name_of_next_year":{"b":null , "a":[ ]} } ],\n'
-    '  "temperature": 0.70, "seed":9007199254740993 ,"model"  :  "MODEL" }\n \n'
+    '  "temperature": 0.70, "seed":9007199254740991 ,"model"  :  "MODEL" }\n \n'
 )
-"""Whitespace everywhere, every kind of escape, numbers that no float holds as they are, members that nobody knows yet."""
+"""Whitespace everywhere, every kind of escape, numbers that a parser would write anew, members that nobody knows yet."""
 
 ODD_ANSWER: Final = (
     ' {"id":"x" , "object":"chat.completion","model":"\\u0074iny","new_member":{"z":1E-7,"y":[ 12345678901234567890 ]},\r\n'
     '"choices":[{"index":0 ,"message":{"role":"assistant","content":"caf\\u00E9 \\/ \U0001f600"},"finish_reason":"stop"}] , '
     '"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}\n'
 )
+
+ODD_USAGE: Final = 'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}\n\n'
 
 ODD_STREAM: Final = (
     ": a comment, as keep-alives are\n\n"
@@ -31,9 +33,8 @@ ODD_STREAM: Final = (
     'data: {"choices":[{"index":0,"delta":{"content":"and more"},"logprobs":null}]}\n\n'
     "retry: 10\n\n"
     'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
-    'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}\n\n'
-    "data: [DONE]\n\n"
-)
+    + ODD_USAGE + "data: [DONE]\n\n"
+)  # fmt: skip
 """Line ends of all kinds, fields beside `data`, no blank after the colon, a comment, an event without data."""
 
 ADDRESS: Final = "anna.berg@example.com"
@@ -108,7 +109,21 @@ def test_a_whole_answer_passes_byte_for_byte(gate: Stack, sizes: list[int]) -> N
 def test_a_stream_passes_byte_for_byte(gate: Stack, sizes: list[int]) -> None:
     """Comments, line ends and fields that we have no use for are the app's."""
     gate.script({"body": ODD_STREAM, "chunk_sizes": sizes})
-    assert gate.chat(stream=True).body == ODD_STREAM.encode()
+    assert gate.chat(stream=True, stream_options={"include_usage": True}).body == ODD_STREAM.encode()
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+def test_only_a_usage_that_nobody_asked_for_is_left_out(gate: Stack, sizes: list[int]) -> None:
+    """The gate asked for it; the event goes, and no byte of any other."""
+    gate.script({"body": ODD_STREAM, "chunk_sizes": sizes})
+    assert gate.chat(stream=True).body == ODD_STREAM.replace(ODD_USAGE, "").encode()
+
+
+def test_only_the_usage_is_asked_for(gate: Stack) -> None:
+    """Where an app streams, one member is added at the end of its prompt."""
+    body = prompt("gpt-4o-mini").replace(b'"temperature"', b'"stream":true,"temperature"')
+    assert gate.ask(body).status == 200
+    assert provider_got(gate) == [body.replace(b'"gpt-4o-mini" }', b'"gpt-4o-mini" ,"stream_options":{"include_usage":true}}')]
 
 
 @given(sizes=st.lists(st.integers(1, 120), min_size=1, max_size=12))
