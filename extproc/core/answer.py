@@ -128,7 +128,7 @@ def _judged(dialect: Dialect, document: Document, unread: Mapping[str, int], tal
 
 def _written(dialect: Dialect, document: Document, edited: Sequence[tuple[Place, list[Edit]]]) -> int:
     """UTF-8 bytes of what the model wrote."""
-    changed = {place.leaf.token: edits for place, edits in edited if place.encoded is None}
+    changed = {place.token: edits for place, edits in edited if place.encoded is None}
     return sum(
         size(leaf.text, changed.get(leaf.token, []) if leaf.token >= 0 else [])
         for leaf in document.leaves()

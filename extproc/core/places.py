@@ -6,14 +6,14 @@ import binascii
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
 from extproc.core.body import Document, Leaf, Path
 from extproc.core.dialects.shape import AUDIO, FILE, IMAGE, Encoded
-from extproc.core.spans import Change, Edited, Replaced
+from extproc.core.spans import Change, Edited, Replaced, string_tokens
 from extproc.redact import actions
 from extproc.redact.actions import Edit
 from extproc.redact.finding import Finding
@@ -32,20 +32,18 @@ _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.:/-]{0,127}")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A leaf and what was found in it. `encoded`: from there on it is base64, and findings count characters of what it holds.
+    """Where something was found: the leaf's path, token and whether it is a name, as in `body.Leaf`; without its text, which may be large.
 
-    `part`: the leaf is a part of a text, and edits are made to fit that.
+    `encoded`: from this character on the leaf is base64, and findings count characters of what it holds. `part`: the leaf is a
+    part of a text, and edits are made to fit that.
     """
 
-    leaf: Leaf = field(repr=False)
+    path: Path
+    token: int
+    named: bool
     findings: Sequence[Finding]
     encoded: int | None = None
     part: bool = False
-
-    @property
-    def text(self) -> str:
-        """What the findings' offsets count."""
-        return self.leaf.text if self.encoded is None else held(self.leaf.text, self.encoded) or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,7 @@ def search(document: Document, structural: frozenset[tuple[str, ...]], files: Se
         if start is not None or (urls and leaf.text in urls and not leaf.named):
             place, kind = _held(leaf, start)
         elif findings := found.get(leaf.text):
-            place = Place(leaf, findings)
+            place = _place(leaf, findings)
         if kind:
             unread[kind] = unread.get(kind, 0) + 1
         if place and place.findings and not (_way(leaf) in structural and _WORD.fullmatch(leaf.text)):
@@ -85,11 +83,15 @@ def _held(leaf: Leaf, start: int | None) -> tuple[Place, str]:
     if start is None and (url := _DATA_URL.match(leaf.text)):
         start = url.end()
         if kind := _unread_url(url):
-            return Place(leaf, scan(leaf.text)), kind
+            return _place(leaf, scan(leaf.text)), kind
     text = held(leaf.text, start or 0)
     if text is None or (start and scan(leaf.text[:start])):
-        return Place(leaf, scan(leaf.text)), FILE  # what stands in a URL's own words is edited there, and the rest counts as unread
-    return Place(leaf, scan(text), start), ""
+        return _place(leaf, scan(leaf.text)), FILE  # what stands in a URL's own words is edited there, and the rest counts as unread
+    return _place(leaf, scan(text), start), ""
+
+
+def _place(leaf: Leaf, findings: Sequence[Finding], encoded: int | None = None) -> Place:
+    return Place(leaf.path, leaf.token, leaf.named, findings, encoded)
 
 
 def _unread_url(url: re.Match[str]) -> str:
@@ -125,21 +127,29 @@ def _way(leaf: Leaf) -> tuple[str, ...] | None:
 def changes(raw: bytes, edited: Iterable[tuple[Place, Sequence[Edit]]]) -> list[Change]:
     """The changes to a document's bytes that make these edits."""
     wanted = [(place, edits) for place, edits in edited if edits]
-    tree = orjson.loads(raw) if any(place.leaf.named for place, _ in wanted) else None
+    if not wanted:
+        return []
+    tree = orjson.loads(raw) if any(place.named for place, _ in wanted) else None
+    tokens = list(string_tokens(raw))
     taken: dict[Path, set[str]] = {}
-    return [_change(tree, place, edits, taken) for place, edits in wanted]
+    return [_change(raw, tokens, tree, place, edits, taken) for place, edits in wanted]
 
 
-def _change(tree: Any, place: Place, edits: Sequence[Edit], taken: dict[Path, set[str]]) -> Change:
-    leaf = place.leaf
-    if leaf.token < 0:
-        return Replaced(leaf.path, orjson.dumps(edits[0].replacement))
+def _change(
+    raw: bytes, tokens: Sequence[tuple[int, int]], tree: Any, place: Place, edits: Sequence[Edit], taken: dict[Path, set[str]]
+) -> Change:
+    if place.token < 0:
+        return Replaced(place.path, orjson.dumps(edits[0].replacement))
+    if place.part:
+        return Edited(place.token, edits)
+    start, end = tokens[place.token]
+    text: str = orjson.loads(raw[start:end])
     if place.encoded is not None:
-        new = b64encode(actions.apply(place.text, edits).encode()).decode()
-        return Edited(leaf.token, [Edit(place.encoded, len(leaf.text), new)])
-    if leaf.named:
-        return Edited(leaf.token, _renamed(tree, leaf, edits, taken))
-    return Edited(leaf.token, edits if place.part else fitting(leaf.text, edits))
+        new = b64encode(actions.apply(held(text, place.encoded) or "", edits).encode()).decode()
+        return Edited(place.token, [Edit(place.encoded, len(text), new)])
+    if place.named:
+        return Edited(place.token, _renamed(tree, place.path[:-1], text, edits, taken))
+    return Edited(place.token, fitting(text, edits))
 
 
 def fitting(text: str, edits: Sequence[Edit]) -> list[Edit]:
@@ -149,17 +159,16 @@ def fitting(text: str, edits: Sequence[Edit]) -> list[Edit]:
     return [fitted(edit, quotes) for edit in edits]
 
 
-def _renamed(tree: Any, leaf: Leaf, edits: Sequence[Edit], taken: dict[Path, set[str]]) -> list[Edit]:
+def _renamed(tree: Any, above: Path, text: str, edits: Sequence[Edit], taken: dict[Path, set[str]]) -> list[Edit]:
     """Edits of a member's name; one that another member has already gets a number, since no object may have two."""
-    above = leaf.path[:-1]
     names = taken.get(above)
     if names is None:
         node = tree
         for step in above:
             node = node[step]
         names = taken[above] = {name.casefold() for name in node}
-    new, number = actions.apply(leaf.text, edits), 1
+    new, number = actions.apply(text, edits), 1
     while (candidate := new if number == 1 else f"{new}_{number}").casefold() in names:
         number += 1
     names.add(candidate.casefold())
-    return [*edits, Edit(len(leaf.text), len(leaf.text), f"_{number}")] if number > 1 else list(edits)
+    return [*edits, Edit(len(text), len(text), f"_{number}")] if number > 1 else list(edits)

@@ -65,7 +65,7 @@ def cleaned(raw: bytes, reading: Reading, wanted: Actions, more: Sequence[Change
     Where the gate puts a value of its own, nothing of the app's is left to edit.
     """
     put = [change.path for change in more if isinstance(change, Replaced)]
-    left = [place for place in reading.places if not any(place.leaf.path[: len(path)] == path for path in put)]
+    left = [place for place in reading.places if not any(place.path[: len(path)] == path for path in put)]
     edited = [(place, actions.edits(place.findings, wanted.prompt)) for place in left]
     return rewrite(raw, [*changes(raw, edited), *more]), sum(len(edits) for _, edits in edited)
 

@@ -293,7 +293,7 @@ class StreamedAnswer:
         """Everything else in the event: texts of their own, names, numbers, and what can't be read."""
         sighting, unread = search(document, self._dialect.structural), facts.unread
         in_pieces = {piece.leaf.token for piece in held.pieces}
-        places = [place for place in sighting.places if place.leaf.named or place.leaf.token not in in_pieces]
+        places = [place for place in sighting.places if place.named or place.token not in in_pieces]
         counts = {kind: max(unread.get(kind, 0), sighting.unread.get(kind, 0)) for kind in (*unread, *sighting.unread)}
         if places or counts:
             counts |= actions.counts(finding for place in places for finding in place.findings)
@@ -355,7 +355,7 @@ class StreamedAnswer:
             edits = piece.text.take(piece.start, piece.end) if piece.text.edits else []
             self.text_bytes_out += size(piece.leaf.text, edits)
             if edits:
-                edited.append((Place(piece.leaf, (), part=True), edits))
+                edited.append((Place(piece.leaf.path, piece.leaf.token, named=False, findings=(), part=True), edits))
         if held.hidden:
             return b""
         if not edited or held.document is None:

@@ -107,9 +107,9 @@ def changes_of(dialect: Dialect, document: Document, edited: Iterable[tuple[Plac
     edited = [(place, edits) for place, edits in edited if edits]
     echoes: dict[Path, None] = {}
     for place, _ in edited:
-        if echo := dialect.echo(document.tree, place.leaf.path):
+        if echo := dialect.echo(document.tree, place.path):
             echoes[echo] = None
-    left = [(place, edits) for place, edits in edited if not _inside(place.leaf.path, echoes)]
+    left = [(place, edits) for place, edits in edited if not _inside(place.path, echoes)]
     return [*places.changes(document.raw, left), *(_emptied(document, path) for path in echoes)]
 
 

@@ -53,8 +53,8 @@ BODY = st.recursive(
 def test_the_look_at_all_texts_finds_what_a_look_at_each_finds(value: Any, dice: random.Random) -> None:
     """No text hides another, none goes on in the next, and each finding is told where it is."""
     document = read(spelled(value, dice).raw, max_depth=64)
-    found = {(place.leaf, tuple(place.findings)) for place in search(document, frozenset()).places}
-    assert found == {(leaf, tuple(findings)) for leaf in document.leaves() if (findings := scan(leaf.text))}
+    found = {(place.path, place.token, place.named, tuple(place.findings)) for place in search(document, frozenset()).places}
+    assert found == {(leaf.path, leaf.token, leaf.named, tuple(findings)) for leaf in document.leaves() if (findings := scan(leaf.text))}
 
 
 @given(BODY, st.randoms(use_true_random=False))

@@ -182,8 +182,8 @@ def test_every_text_of_a_prompt_is_looked_into() -> None:
         "next_years_member": {"model": a},
     }
     document = read(orjson.dumps(body), max_depth=64)
-    assert [place.leaf for place in search(document, openai_chat.structural).places] == [
-        leaf for leaf in document.leaves() if leaf.text == a
+    assert [place.path for place in search(document, openai_chat.structural).places] == [
+        leaf.path for leaf in document.leaves() if leaf.text == a
     ]
 
 
@@ -192,7 +192,7 @@ def test_an_id_of_digits_is_no_finding() -> None:
     digits = "call-4111111111111111"
     message = {"tool_calls": [{"id": digits, "type": "function", "function": {"name": digits}}], "tool_call_id": digits}
     document = read(orjson.dumps({"messages": [message], "id": digits, "other_id": digits}), max_depth=64)
-    found = [place.leaf.path for place in search(document, openai_chat.structural).places]
+    found = [place.path for place in search(document, openai_chat.structural).places]
     assert found == [("messages", 0, "tool_calls", 0, "function", "name"), ("other_id",)]
 
 

@@ -110,7 +110,7 @@ def test_every_text_of_a_prompt_is_looked_into() -> None:
     body = {"model": a, "prompt": [a, f"x {a}"], "suffix": a, "stop": [a], "user": a, "logit_bias": {a: 1}, "next_years_member": {"x": a}}
     document = read(orjson.dumps(body), max_depth=64)
     found = search(document, openai_completions.structural).places
-    assert [place.leaf for place in found] == [leaf for leaf in document.leaves() if a in leaf.text]
+    assert [(place.path, place.token) for place in found] == [(leaf.path, leaf.token) for leaf in document.leaves() if a in leaf.text]
 
 
 # ── the answer ─────────────────────────────────────────────────────────────────

@@ -42,7 +42,7 @@ def test_a_plain_word_in_the_place_of_structure_is_left_alone() -> None:
     """An id of digits is no card; anywhere else it is one. An address is no plain word wherever it stands."""
     word = f"id-{CARD}"
     found = looked({"id": word, "role": A, "x": word, "list": [{"id": word}, word]}, ("id",), ("role",), ("list", "id"))
-    assert [place.leaf.path for place in found.places] == [("role",), ("x",), ("list", 1)]
+    assert [place.path for place in found.places] == [("role",), ("x",), ("list", 1)]
 
 
 def test_a_dotted_name_is_no_way_round() -> None:
@@ -50,14 +50,14 @@ def test_a_dotted_name_is_no_way_round() -> None:
     word = f"id-{CARD}"
     ways = ("messages", "role"), ("choice", "type")
     found = looked({"messages.role": word, "messages": {"": {"role": word}, "role": word}, "choice": word}, *ways)
-    assert [place.leaf.path for place in found.places] == [("messages.role",), ("messages", "", "role"), ("choice",)]
+    assert [place.path for place in found.places] == [("messages.role",), ("messages", "", "role"), ("choice",)]
 
 
 def test_a_name_is_no_structure() -> None:
     """The names on the way to it are the app's too."""
     word = f"id-{CARD}"
     (place,) = looked({word: {"x": "y"}}, (word,), (word, "x")).places
-    assert (place.leaf.named, place.leaf.text) == (True, word)
+    assert (place.named, place.path) == (True, (word,))
 
 
 @pytest.mark.parametrize("word", ["a" * 120 + f"-{CARD}", f"{CARD}", f"id {CARD}", f"-id-{CARD}", f"é-{CARD}"])
