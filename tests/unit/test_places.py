@@ -11,7 +11,7 @@ import pytest
 
 from extproc.core.body import Path, read
 from extproc.core.dialects.shape import Encoded
-from extproc.core.places import Sighting, changes, search
+from extproc.core.places import Sighting, changes, held, search
 from extproc.core.spans import rewrite
 from extproc.redact import actions
 
@@ -121,7 +121,7 @@ def test_a_file_is_read_where_the_dialect_knows_of_one() -> None:
         coded(text)[:9] + "\n" + coded(text)[9:],
     ):
         (place,) = looked({"f": [written]}, files=(("f", 0),)).places
-        assert (place.text, place.encoded, place.findings[0].kind) == (text, 0, "EMAIL_ADDRESS")
+        assert (held(written, 0), place.encoded, place.findings[0].kind) == (text, 0, "EMAIL_ADDRESS")
         assert looked({"f": [written]}).places == ()
     assert redacted(json.dumps({"f": coded(A)}).encode(), ("f",)) == json.dumps({"f": coded("[EMAIL_ADDRESS]")}).encode()
 
