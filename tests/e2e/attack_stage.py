@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import pytest
 from raw_http import Answer, Heard, Sources, http2, talk
 from stack import PROVIDER_SECRET, Stack, eventually
 
@@ -51,7 +52,7 @@ class Outcome:
 class Attack:
     """One line of a table. `wire`: bytes as they are sent, in pieces; `streams`: of HTTP/2, those that are listened to.
 
-    `app` has ` or ` in it where it depends on timing what still reaches the app.
+    `app` has ` or ` in it where it depends on timing what still reaches the app. `open`: known not to hold yet, and why.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Attack:
     provider: int = 0
     answers: int = 1
     streams: Sequence[int] | None = None
+    open: str = ""
 
     def expected(self, seen: Outcome) -> Outcome:
         """What must be seen."""
@@ -125,7 +127,7 @@ class Stage:
         heard = act()
         received = self.stack.mock_received()
         self.stack.forget_steps()
-        return Seen(heard, received, self.stack.chat().status)
+        return Seen(heard, received, self.stack.chat().status, faults=self.provider_faults(received))
 
     def observe(self, attacks: Sequence[Attack]) -> dict[str, Seen]:
         """All attacks of a table."""
@@ -141,7 +143,7 @@ class Stage:
             by_source.setdefault(row["client_address"], []).append(row)
         for one in seen:
             one.rows = by_source.get(one.heard.source, [])
-            one.faults += [*self.answer_faults(one), *self.provider_faults(one)]
+            one.faults += self.answer_faults(one)
 
     def _counted(self) -> int:
         return int(self.stack.query("SELECT sum(count) AS n FROM audit.requests")[0]["n"])
@@ -156,6 +158,7 @@ class Stage:
     def answer_faults(self, seen: Seen) -> list[str]:
         """Of what the app got."""
         ids = {row["id"] for row in seen.rows}
+        passed_on = {row["provider_status"] for row in seen.rows}
         found = ["a secret in what the app got" for secret in self.secrets if secret in seen.heard.raw]
         for answer in seen.heard.answers:
             if answer.status < 200:
@@ -163,14 +166,14 @@ class Stage:
             found += [f"header {name}" for name, _ in answer.headers if name not in TO_APP]
             if answer.get("x-portcullis-request-id") not in ids:
                 found.append("the app was told another id than the row's")
-            if answer.status >= 400:
+            if answer.status >= 400 and answer.status not in passed_on:
                 found += _shape_faults(answer)
         return found
 
-    def provider_faults(self, seen: Seen) -> list[str]:
+    def provider_faults(self, received: Sequence[Mapping[str, Any]]) -> list[str]:
         """Of what the provider got: one spelling of one request, with its own credential, and nothing of the attack."""
         found = []
-        for request in seen.received:
+        for request in received:
             if (request["method"], request["path"], request["body"]) != ("POST", "/v1/chat/completions", SENT_ON):
                 found.append(f"the provider got {request['method']} {request['path']} {request['body']}")
             found += [f"the provider got the header {name}" for name in request["headers"] if name not in TO_PROVIDER]
@@ -191,7 +194,8 @@ class Stage:
         return [f"a secret in the {place}" for place, raw in places.items() if any(secret in raw for secret in self.secrets)]
 
 
-_SHAPE: Final = {"message", "type", "param", "code", "request_id"}
+_MEMBERS: Final = ({"message", "type", "param", "code", "request_id"}, {"message", "type", "details"})
+"""Of a refusal's `error` in OpenAI's shape, and in Anthropic's."""
 
 
 def _shape_faults(answer: Answer) -> list[str]:
@@ -199,10 +203,18 @@ def _shape_faults(answer: Answer) -> list[str]:
     if not answer.error:
         return [] if not answer.body else [f"{answer.status} without our shape"]
     found = []
-    if not set(answer.error) >= _SHAPE:
+    if not any(members <= set(answer.error) for members in _MEMBERS):
         found.append("an error without our members")
-    if answer.error["request_id"] != answer.get("x-portcullis-request-id"):
+    if answer.get("x-portcullis-request-id") not in {answer.error.get("request_id"), json.loads(answer.body).get("request_id")}:
         found.append("body and header name different exchanges")
     if re.search(rb"envoy|upstream connect|nghttp2", answer.body, re.IGNORECASE):
         found.append("Envoy's own words")
     return found
+
+
+def cases(attacks: Sequence[Any]) -> list[Any]:
+    """Attacks as a test's parameters. One that is known to be open must fail, so that its closing is not overlooked."""
+    return [
+        pytest.param(attack, id=attack.name, marks=[pytest.mark.xfail(reason=attack.open, strict=True)] if attack.open else [])
+        for attack in attacks
+    ]

@@ -47,6 +47,11 @@ class Answer:
                 return found
         return {}
 
+    @property
+    def code(self) -> str:
+        """The refusal's code, in either family's shape; empty where it is none."""
+        return str(self.error.get("code") or (self.error.get("details") or {}).get("error_code") or "")
+
 
 @dataclass(frozen=True, slots=True)
 class Heard:
@@ -60,7 +65,7 @@ class Heard:
     @property
     def app(self) -> str:
         """In words: `404 unknown_route`, `200, then 400 invalid_request`, `connection closed`."""
-        said = [f"{answer.status} {answer.error.get('code') or ''}".strip() for answer in self.answers if answer.status >= 200]
+        said = [f"{answer.status} {answer.code}".strip() for answer in self.answers if answer.status >= 200]
         return ", then ".join([*said, *self.ended]) or "nothing"
 
 

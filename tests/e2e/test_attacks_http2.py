@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import pytest
-from attack_stage import ASKED, INVALID, KEY, SERVED, UNKNOWN, WITNESS, Attack, Outcome, Seen, Stage
+from attack_stage import ASKED, INVALID, KEY, SERVED, UNKNOWN, WITNESS, Attack, Outcome, Seen, Stage, cases
 from raw_http import (
     CONTINUATION,
     DATA,
@@ -185,6 +185,7 @@ FLOODS: Final = (
     )),
 )  # fmt: skip
 
+TITLE: Final = "HTTP/2"
 TABLES: Final = {"Names and pseudo-headers": NAMES, "Lengths, ends and trailers": LENGTHS, "Frames": FRAMES, "Floods": FLOODS}
 ATTACKS: Final = tuple(attack for table in TABLES.values() for attack in table)
 
@@ -202,7 +203,7 @@ def seen(stage: Stage) -> dict[str, Seen]:
     return stage.observe(ATTACKS)
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+@pytest.mark.parametrize("attack", cases(ATTACKS))
 def test_attack(seen: dict[str, Seen], attack: Attack) -> None:
     """The app, the provider and the one row are as the table says; the gate goes on."""
     one = seen[attack.name]

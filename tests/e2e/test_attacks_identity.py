@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 import pytest
-from attack_stage import ASKED, KEY, NO_KEY, OTHER, SERVED, UNKNOWN, WITNESS, Attack, Seen, Stage
+from attack_stage import ASKED, KEY, NO_KEY, OTHER, SERVED, UNKNOWN, WITNESS, Attack, Seen, Stage, cases
 from stack import PROVIDER_SECRET, Stack
 
 HEAD: Final = b"host: gate\r\ncontent-type: application/json\r\nconnection: close\r\n"
@@ -79,7 +79,7 @@ KEYS: Final = (
     no_key("the key in `proxy-authorization`", b"proxy-authorization: Bearer " + KEY + b"\r\n"),
     no_key("the key in a cookie", b"cookie: key=" + KEY + b"\r\n"),
     no_key("the key in `sec-websocket-protocol`", b"sec-websocket-protocol: openai-insecure-api-key." + KEY + b"\r\n"),
-    no_key("the provider's own credential", b"authorization: Bearer " + b"sk-provider-secret-of-the-test\r\n"),
+    no_key("the provider's own credential", b"authorization: Bearer " + PROVIDER_SECRET.encode() + b"\r\n"),
     known("`bearer` in lower case", b"authorization: bearer " + KEY + b"\r\n"),
     known("spaces around the key", b"authorization: Bearer   " + KEY + b"  \r\n"),
     known("Basic beside x-api-key", b"authorization: Basic eDp5\r\nx-api-key: " + KEY + b"\r\n"),
@@ -110,6 +110,7 @@ PASTED: Final = (
     Attack("the same id again", asking(AUTH + b"x-request-id: " + CHOSEN_ID + b"\r\n", b"/v1%2fchat"), by=WITNESS),
 )  # fmt: skip
 
+TITLE: Final = "Identity"
 TABLES: Final = {"Headers that mean something inside": SPOOFED, "Keys": KEYS, "Keys where none belongs": PASTED}
 ATTACKS: Final = tuple(attack for table in TABLES.values() for attack in table)
 
@@ -127,7 +128,7 @@ def seen(stage: Stage) -> dict[str, Seen]:
     return stage.observe(ATTACKS)
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+@pytest.mark.parametrize("attack", cases(ATTACKS))
 def test_attack(seen: dict[str, Seen], attack: Attack) -> None:
     """The app, the provider and the one row are as the table says; the gate goes on."""
     one = seen[attack.name]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
-from attack_stage import ASKED, INVALID, KEY, SERVED, UNKNOWN, WITNESS, Attack, Seen, Stage
+from attack_stage import ASKED, INVALID, KEY, SERVED, UNKNOWN, WITNESS, Attack, Seen, Stage, cases
 from stack import Stack
 
 HEAD: Final = b"host: gate\r\nauthorization: Bearer " + KEY + b"\r\ncontent-type: application/json\r\n"
@@ -61,7 +61,20 @@ SPELLINGS: Final = (
     invalid("a fragment", b"/v1/chat/completions#fragment"),
     invalid("an empty fragment", b"/v1/chat/completions#"),
     invalid("a query", b"/v1/chat/completions?x=1", by="extproc"),
-    invalid("an empty query", b"/v1/chat/completions?", by="extproc"),
+    Attack(
+        "an empty query", to(b"/v1/chat/completions?"), open="it is refused by the route alone, with the credential's use on record already"
+    ),
+    *(
+        invalid(f"`/v1/messages?{query.decode()}`, beside the one declared query", b"/v1/messages?" + query, by="extproc")
+        for query in (
+            b"beta=true&x=y",
+            b"x=y&beta=true",
+            b"beta=true&beta=true",
+            b"beta=TRUE",
+            b"beta=%74rue",
+            b"beta=true/../v1",
+        )
+    ),
     unknown("`/v1/chat/completions.`", b"/v1/chat/completions."),
     unknown("`/v1/chat/completions/`", b"/v1/chat/completions/"),
     unknown("`/v1/chat/completions/.`", b"/v1/chat/completions/."),
@@ -117,7 +130,9 @@ ELSEWHERE: Final = (
 def method(name: bytes, *, by: str = "extproc") -> Attack:
     """The declared path with another method."""
     app, row = ("400 invalid_request", INVALID) if by == WITNESS else ("404 unknown_route", UNKNOWN)
-    return Attack(f"`{name.decode('latin-1')}`", to(b"/v1/chat/completions", name), app if name != b"HEAD" else "404", row, by)
+    return Attack(
+        f"`{name.decode()}`" if name else "no method", to(b"/v1/chat/completions", name), app if name != b"HEAD" else "404", row, by
+    )
 
 
 METHODS: Final = (
@@ -132,6 +147,7 @@ METHODS: Final = (
     Attack("`x-http-method-override: POST` beside GET", to(b"/v1/chat/completions", b"GET", b"x-http-method-override: POST\r\n"), "404 unknown_route", UNKNOWN),
 )  # fmt: skip
 
+TITLE: Final = "Paths and methods"
 TABLES: Final = {"Spellings of the path": SPELLINGS, "Other paths, and upgrades": ELSEWHERE, "Methods": METHODS}
 ATTACKS: Final = tuple(attack for table in TABLES.values() for attack in table)
 
@@ -149,7 +165,7 @@ def seen(stage: Stage) -> dict[str, Seen]:
     return stage.observe(ATTACKS)
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+@pytest.mark.parametrize("attack", cases(ATTACKS))
 def test_attack(seen: dict[str, Seen], attack: Attack) -> None:
     """The app, the provider and the one row are as the table says; the gate goes on."""
     one = seen[attack.name]
