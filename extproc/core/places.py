@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import orjson
 
+from extproc.core import data_url
 from extproc.core.body import Document, Leaf, Path
 from extproc.core.dialects.shape import AUDIO, FILE, IMAGE, Encoded
 from extproc.core.spans import Change, Edited, Replaced, string_tokens
@@ -21,7 +22,6 @@ from extproc.redact.growing import fitted
 from extproc.redact.quotes import Quotes
 from extproc.redact.scanner import scan, scan_all
 
-_DATA_URL: Final = re.compile(r"\s*+data:(?P<type>[^,;]*+)(?P<more>[^,]*+),", re.IGNORECASE)
 _TEXT_TYPE: Final = re.compile(
     r"\s*(?:text/.*|application/(?:.*\+)?(?:json|xml|yaml|x-yaml|csv|javascript|sql|x-ndjson)|)\s*", re.IGNORECASE
 )
@@ -58,7 +58,7 @@ def search(document: Document, structural: frozenset[tuple[str, ...]], files: Se
     """Look into every text of a document. One look at all of them together mostly ends it."""
     texts = document.texts()
     found = {texts[number]: findings for number, findings in scan_all(texts).items()}
-    urls = {text for text in texts if ":" in text[:32] and _DATA_URL.match(text)}
+    urls = {text for text in texts if ":" in text[:32] and data_url.head(text)}
     if not (found or urls or files):
         return Sighting((), {})
     starts = {file.path: file.start for file in files}
@@ -80,7 +80,7 @@ def search(document: Document, structural: frozenset[tuple[str, ...]], files: Se
 
 def _held(leaf: Leaf, start: int | None) -> tuple[Place, str]:
     """What is found in a leaf that holds something in base64, and the kind of it where it can't be read."""
-    if start is None and (url := _DATA_URL.match(leaf.text)):
+    if start is None and (url := data_url.head(leaf.text)):
         start = url.end()
         if kind := _unread_url(url):
             return _place(leaf, scan(leaf.text)), kind
@@ -97,7 +97,7 @@ def _place(leaf: Leaf, findings: Sequence[Finding], encoded: int | None = None) 
 def _unread_url(url: re.Match[str]) -> str:
     """The kind of what a data URL holds where that is no text in base64."""
     kind = unread_kind(url["type"])
-    return kind if kind or (url["more"].strip().lower().endswith(";base64") and not _OTHER_CHARSET.search(url["more"])) else FILE
+    return kind if kind or (data_url.in_base64(url) and not _OTHER_CHARSET.search(url["more"])) else FILE
 
 
 def unread_kind(media_type: str) -> str:

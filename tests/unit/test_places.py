@@ -147,6 +147,22 @@ def test_what_is_no_text_is_told_by_its_kind(url: str, kind: str) -> None:
     assert looked({"a": url, "b": [url]}).unread == {kind: 2}
 
 
+@pytest.mark.parametrize(
+    "text", ["Data: 1, 2, 3", "data:x,y", "data: a; b, c", "see data:image/png;base64,AAAA", " " * 30 + "data:,x", "data:image/png"]
+)
+def test_prose_is_no_data_url(text: str) -> None:
+    """What begins with the word, or has one in its middle, is a text like any other: nothing in it counts as unread."""
+    assert looked({"a": text}) == Sighting((), {})
+    (place,) = looked({"a": f"{text} {A}"}).places
+    assert place.findings[0].kind == "EMAIL_ADDRESS"
+
+
+def test_a_lenient_reader_s_data_url_is_one() -> None:
+    """Without a media type, or with one that is none, base64 is base64."""
+    for url in ("data:x;base64,", "data:;base64 ,", "data:text/plain; Base64,"):
+        assert looked({"a": url + coded(A)}).places or looked({"a": url + coded(A)}).unread == {"UNSCANNED_FILE": 1}
+
+
 def test_the_words_of_a_data_url_are_text() -> None:
     """Before the comma anything may stand; what is found there goes, and what comes after counts as unread."""
     raw = json.dumps({"a": "data:text/plain;x=bob@example.org;base64," + coded(A)}).encode()

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from extproc.core import data_url
 from extproc.core.body import Document, Malformed
 from extproc.core.dialects.shape import TOKENS, URL, Encoded
 from extproc.core.spans import Added, Change, Replaced
 
 LONGEST_NAME: Final = 256
 LARGEST_COUNT: Final = (1 << 53) - 1
-
-_DATA_URL: Final = re.compile(r"\s{0,16}data:[^,]*+,", re.IGNORECASE)
 
 
 def members(document: Document, known: frozenset[str]) -> dict[str, Any]:
@@ -113,8 +111,8 @@ def said(tree: Any, member: str) -> str:
 
 
 def is_data_url(text: str) -> bool:
-    """Whether a text is a data URL that the search finds by itself. One behind many blanks is none: it would be passed over."""
-    return _DATA_URL.match(text) is not None
+    """Whether a text is a data URL: the search finds those by itself, and reads what they hold."""
+    return data_url.head(text) is not None
 
 
 class Media:
