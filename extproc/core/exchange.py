@@ -78,8 +78,7 @@ async def exchange(world: World, head: RequestHead) -> None:
         trail.refused(refused)
         await Answer(refusals.reply(route, refused, trail.row))
     except Gone:
-        # The access log's flags tell an app that left from a provider that broke off; ingest joins them.
-        trail.ended(0, "aborted", "gone")
+        trail.left()
     except Exception as fault:  # noqa: BLE001 - whatever broke, the request stops here and its row is written
         await Complain(fault)
         why = GateUnavailable(BROKE)
@@ -265,6 +264,7 @@ async def listed(trail: Trail, world: World, head: RequestHead, route: Route, as
 async def sent_on(trail: Trail, route: Route, model: ModelRecord, clean: bytes, secret: Secret) -> ResponseHead:
     """Open the route to the provider, and wait for the head of its answer."""
     name, prefix = route.dialect.credential_header
+    trail.sent(route, model)
     event = await trail.says(OpenRoute(model.provider, route.name, name, prefix, secret, clean))
     if not isinstance(event, ResponseHead):
         raise TypeError("Envoy sent something else than a response head")

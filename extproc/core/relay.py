@@ -125,8 +125,10 @@ async def streamed(
     """An answer in events: each leaves as soon as its text is decided."""
     without, more = lambda raw: scrub.scrub(raw, secret), (echoes(secret),)
     stream = StreamedAnswer(route, verdict.actions, hides_usage=call.hides_usage, without=without, more=more)
-    event = await trail.says(PassAnswerHead(refusals.told(trail.row, head.headers), not_shown(head, secret), streamed=True))
+    begin = PassAnswerHead(refusals.told(trail.row, head.headers), not_shown(head, secret), streamed=True)
+    event: Event = head
     try:
+        event = await trail.says(begin)
         while isinstance(event, ResponseBody):
             trail.first_bytes(event.at)
             out = stream.feed(event.data) + (stream.finish() if event.end else b"")

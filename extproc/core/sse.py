@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-MAX_EVENT: Final = 1 << 20
-"""Bytes of one event that are held while its end is awaited."""
+MAX_EVENT: Final = 8 << 20
+"""Bytes of one event that are held while its end is awaited. The last event of a response says all of it again, its images too."""
 
 _BOM: Final = b"\xef\xbb\xbf"
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
@@ -60,7 +60,7 @@ class Splitter:
     __slots__ = ("_first", "_held", "_limit", "_searched")
 
     def __init__(self, limit: int = MAX_EVENT) -> None:
-        self._held = b""
+        self._held = bytearray()
         self._searched = 0
         self._first = True
         self._limit = limit
@@ -71,24 +71,27 @@ class Splitter:
         Raises:
             EventTooLarge: after the events before it, when one grows past the limit.
         """
-        held = self._held + piece
+        # Added to in place: an event of megabytes comes in hundreds of pieces.
+        held = self._held
+        held += piece
         start, search = 0, self._searched
         while end := _event_end(held, start, search):
-            yield self._event(held[start:end])
+            yield self._event(bytes(held[start:end]))
             start = search = end
-        self._held = held[start:]
-        self._searched = max(0, len(self._held) - _LOOK_BACK)
-        self._guard(len(self._held))
+        del held[:start]
+        self._searched = max(0, len(held) - _LOOK_BACK)
+        self._guard(len(held))
 
     def finish(self) -> Iterator[Event]:
         """The event that only the end of the stream ends: one whose last byte is a CR."""
         if _CLOSED.search(self._held):
-            raw, self._held = self._held, b""
+            raw = bytes(self._held)
+            self._held.clear()
             yield self._event(raw)
 
     def rest(self) -> bytes:
         """The bytes that are no whole event. A reader drops them when the stream ends."""
-        return self._held
+        return bytes(self._held)
 
     def _event(self, raw: bytes) -> Event:
         self._guard(len(raw))
@@ -101,7 +104,7 @@ class Splitter:
             raise EventTooLarge(f"an event of the stream is over {self._limit} bytes")
 
 
-def _event_end(held: bytes, start: int, search: int) -> int:
+def _event_end(held: bytearray, start: int, search: int) -> int:
     """Where the event from `start` ends, or 0. Its end is looked for from `search` on."""
     blank = _BLANK.match(held, start)
     if blank:

@@ -33,8 +33,8 @@ from extproc.redact.growing import GrowingText
 from extproc.redact.scanner import scan
 from extproc.redact.window import Settled
 
-STREAM_DEPTH: Final = 64
-"""Levels that the JSON of one event may nest."""
+STREAM_DEPTH: Final = 128
+"""Levels that the JSON of one event may nest: it may say a request again that was as deep as one may be, some levels down."""
 
 PATIENCE: Final = 16
 """Events with text of the same choice that a text may keep waiting without growing itself."""

@@ -47,6 +47,7 @@ class Trail:
     row: AuditRow
     began: int
     idle: int = 0
+    unpaid: tuple[Route, ModelRecord] | None = None
 
     @classmethod
     def start(cls, head: RequestHead, snapshot: Snapshot, plane: str, version: str) -> Trail:
@@ -121,6 +122,16 @@ class Trail:
 
     # ── what became of it ─────────────────────────────────────────────────────
 
+    def sent(self, route: Route, model: ModelRecord) -> None:
+        """The prompt is on its way to the provider, who will want to be paid for it whoever leaves now."""
+        self.unpaid = route, model
+
+    def left(self) -> None:
+        """The app or the provider has gone. The access log's flags tell who it was; ingest joins them."""
+        if self.unpaid:
+            self.used(None, *self.unpaid, text_bytes=0)
+        self.ended(0, "aborted", "gone")
+
     def answered(self, head: ResponseHead) -> None:
         """The provider's head is here."""
         self.row.provider_status = head.status
@@ -136,7 +147,7 @@ class Trail:
 
         `whole`: the answer came to its end, so the provider's count is its last. Never zero for bytes that flowed.
         """
-        row = self.row
+        row, self.unpaid = self.row, None
         known = usage or Usage(input=estimated_tokens(row.request_bytes))
         guess = estimated_tokens(text_bytes) if not (usage and whole and usage.output) else 0
         row.usage_source = "estimated" if usage is None or guess > known.output else "provider"

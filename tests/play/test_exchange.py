@@ -628,3 +628,13 @@ def test_credential_that_the_provider_echoes_is_taken_out(secret: str) -> None:
     event = piece(delta("you sent SECRET. ", "stop").replace("SECRET", secret) + "data: [DONE]\n\n", end=True)
     stream = governed(body=chat(stream=True))
     play(head(), *stream, to(answer_head(kind=STREAM)), replies(PassAnswerHead), to(event), ends(PassBody, clean), emits(outcome="served"))
+
+
+def test_an_app_that_leaves_while_the_provider_thinks_is_billed_for_its_prompt() -> None:
+    """The provider has the prompt and charges for it: an estimate of what was sent, and nothing for an answer that never came."""
+    play(head(), *governed(), leaves(), emits(outcome="aborted", usage_source="estimated", output_tokens=0, price_version="declared:7"))
+
+
+def test_an_app_that_leaves_before_the_prompt_is_sent_is_billed_nothing() -> None:
+    """Nobody was asked."""
+    play(head(), replies(PassHead), leaves(), emits(outcome="aborted", usage_source="none", input_tokens=0))

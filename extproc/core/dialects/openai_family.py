@@ -65,12 +65,13 @@ def counted(counts: Any, read: str, written: str, before: Usage | None) -> Usage
     asked, said = tokens(counts, read), tokens(counts, written)
     if asked is None and said is None:
         return before
-    cached = tokens(counts.get(f"{read}_details"), "cached_tokens")
+    cached, kept = (tokens(counts.get(f"{read}_details"), member) for member in ("cached_tokens", "cache_write_tokens"))
     reasoned = tokens(counts.get(f"{written}_details"), "reasoning_tokens")
     return Usage(
         input=asked or 0,
         output=said or 0,
         cache_read=min(cached or 0, asked or 0),
+        cache_write=min(kept or 0, asked or 0),
         reasoning=min(reasoned or 0, said or 0),
     )
 
