@@ -10,7 +10,8 @@ import pytest
 from contracts.policy import Actions
 from contracts.usage import Usage
 from extproc.core import dialects
-from extproc.core.stream import PATIENCE, StreamedAnswer
+from extproc.core.sse import MAX_EVENT
+from extproc.core.stream import PATIENCE, STREAM_DEPTH, StreamedAnswer
 from extproc.core.tally import Blocked, Unreadable
 
 ROUTE = dialects.named("chat")
@@ -248,7 +249,16 @@ def test_what_came_before_a_block_in_the_same_bytes_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"hello", b"{", b'{"a":NaN}', b'{"a":1,"A":2}', b"[DONE] jane@example.com", b'"\xff"', b"[" * 70 + b"]" * 70]
+    "data",
+    [
+        b"hello",
+        b"{",
+        b'{"a":NaN}',
+        b'{"a":1,"A":2}',
+        b"[DONE] jane@example.com",
+        b'"\xff"',
+        b"[" * (STREAM_DEPTH + 1) + b"]" * (STREAM_DEPTH + 1),
+    ],
 )
 def test_an_event_that_cannot_be_read_does_not_pass(data: bytes) -> None:
     """Whatever its data is, if it isn't JSON or the end mark."""
@@ -262,7 +272,7 @@ def test_an_event_too_large_to_hold_does_not_pass() -> None:
     """A provider can't make us hold without end."""
     answer = StreamedAnswer(ROUTE, REDACT)
     with pytest.raises(Unreadable, match="bytes") as caught:
-        answer.feed(text("hi ") + text("x ") + b"data: " + b"x" * (1 << 20))
+        answer.feed(text("hi ") + text("x ") + b"data: " + b"x" * MAX_EVENT)
     assert contents(caught.value.before) == ["hi ", "x "]
 
 
@@ -309,6 +319,63 @@ def test_the_last_count_of_tokens_stands() -> None:
     for counts in ({"completion_tokens": 1}, None, {"completion_tokens": 3}, None):
         answer.feed(chunk({"content": "a "}, usage=counts))
     assert answer.usage == Usage(0, 3)
+
+
+USAGE = b'data: {"id":"chatcmpl-1","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2}}\n\n'
+
+
+@pytest.mark.parametrize("hides", [True, False])
+def test_a_usage_that_the_app_did_not_ask_for_is_hidden(*, hides: bool) -> None:
+    """Counted all the same; it waits its turn behind the text before it, and no other byte is touched."""
+    answer = StreamedAnswer(ROUTE, REDACT, hides_usage=hides)
+    stream = text("to ") + chunk({}, usage=None) + text("you") + chunk(finish="stop") + USAGE + DONE
+    assert answer.feed(stream) + answer.finish() == (stream.replace(USAGE, b"") if hides else stream)
+    assert (answer.usage, answer.chunks) == (Usage(9, 2), 5)
+
+
+def test_what_hides_in_a_usage_event_is_no_text() -> None:
+    """An event with anything to say is not taken for one of usage: it is shown, redacted."""
+    answer = StreamedAnswer(ROUTE, REDACT, hides_usage=True)
+    shown = chunk({"content": "jane@example.com"}, usage={"completion_tokens": 1})
+    assert contents(answer.feed(shown + USAGE + DONE)) == ["[EMAIL_ADDRESS]"]
+
+
+def test_names_and_numbers_of_an_event_are_read() -> None:
+    """A member's name, a number as long as a card's, and JSON in a tool's arguments that stays JSON, number and all."""
+    answer = StreamedAnswer(ROUTE, REDACT)
+    odd = b'data: {"choices":[{"index":0,"delta":{"jane@example.com":1},"n":4111111111111111}]}\n\n'
+    stream = (
+        odd + call(0, '{"n": 41111111') + call(0, '11111111, "to": "bob\\u0040exam') + call(0, 'ple.com"}') + chunk(finish="tool_calls")
+    )
+    left = events(answer.feed(stream))
+    assert left[0] == {"choices": [{"index": 0, "delta": {"[EMAIL_ADDRESS]": 1}, "n": "[CREDIT_CARD]"}]}
+    pieces = [event["choices"][0]["delta"]["tool_calls"][0]["function"]["arguments"] for event in left[1:4]]
+    assert orjson.loads("".join(pieces)) == {"n": "[CREDIT_CARD]", "to": "[EMAIL_ADDRESS]"}
+    assert answer.findings == {"EMAIL_ADDRESS": 2, "CREDIT_CARD": 2}
+
+
+@pytest.mark.parametrize(("unscanned", "blocked"), [("block", True), ("alert", False)])
+def test_what_can_not_be_read_follows_its_own_action(unscanned: str, *, blocked: bool) -> None:
+    """Sound in a piece of an answer: blocked, or counted and passed."""
+    answer = StreamedAnswer(ROUTE, acting({"*": "redact"}, unscanned))
+    sound = chunk({"audio": {"data": "AAAA"}})
+    if not blocked:
+        assert answer.feed(sound) + answer.finish() == sound
+    else:
+        with pytest.raises(Blocked) as caught:
+            answer.feed(sound)
+        assert caught.value.kinds == {"UNSCANNED_AUDIO": 1}
+    assert (answer.findings, answer.actions) == ({"UNSCANNED_AUDIO": 1}, {"UNSCANNED_AUDIO": unscanned})
+
+
+def test_events_that_wait_for_one_text_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A choice that never ends its word holds back no more than the limit, however much another one says."""
+    monkeypatch.setattr("extproc.core.stream.MOST_HELD", 5_000)
+    answer = StreamedAnswer(ROUTE, REDACT)
+    held = len(text("jane@exam")) - len(answer.feed(text("jane@exam")))
+    for _ in range(100):
+        held += len(text("word ", 1)) - len(answer.feed(text("word ", 1)))
+        assert held <= 5_000 + 200
 
 
 def test_text_is_counted_as_it_leaves() -> None:
