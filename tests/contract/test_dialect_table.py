@@ -91,6 +91,11 @@ def test_a_route_is_found_by_its_name_and_by_its_request_alone() -> None:
         assert f"{route.method} {route.path}" in dialects.SERVED.split(", ")
 
 
+def test_where_there_is_no_route_a_refusal_is_openais() -> None:
+    """Most apps' SDKs are."""
+    assert dialects.DEFAULT.name == "openai"
+
+
 @each()
 def test_what_is_only_nearly_a_route_is_none(route: Route) -> None:
     """Another method, another case, a slash or a query more: it does not exist."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 import orjson
@@ -81,6 +82,36 @@ def test_what_is_found_is_taken_out_wherever_it_stands() -> None:
     assert read.actions == {"EMAIL_ADDRESS": "redact", "CREDIT_CARD": "redact"}
     assert read.redacted == 4
     assert read.text_bytes_out == len("aé [EMAIL_ADDRESS]".encode()) + len('{"to":"[EMAIL_ADDRESS]"}')
+
+
+def test_names_and_numbers_are_read_too() -> None:
+    """A member's name, and a number as long as a card's, which becomes a string; the answer is JSON afterwards."""
+    raw = b'{"choices":[{"message":{"content":"hi","jane@example.com":[4111111111111111, 1.5]}}]}'
+    read = buffered(ROUTE, raw, REDACT, 64)
+    assert read.body == b'{"choices":[{"message":{"content":"hi","[EMAIL_ADDRESS]":["[CREDIT_CARD]", 1.5]}}]}'
+
+
+def test_a_number_that_no_double_holds_passes() -> None:
+    """It goes to an app, and to no second provider: nothing is decided by it."""
+    assert buffered(ROUTE, b'{"choices":[],"system":12345678901234567890123}', REDACT, 64).body is None
+
+
+@pytest.mark.parametrize(("unscanned", "blocked"), [("block", {"UNSCANNED_AUDIO": 1, "UNSCANNED_IMAGE": 2}), ("alert", {})])
+def test_what_can_not_be_read_follows_its_own_action(unscanned: str, blocked: dict[str, int]) -> None:
+    """Spoken sound and data URLs of images: blocked, or counted and passed."""
+    image = "data:image/png;base64,AAAA"
+    message = {"content": image, "audio": {"data": "AAAA"}, "images": [{"image_url": {"url": image}}]}
+    read = whole({"choices": [{"message": message}]}, acting({"*": "redact"}, unscanned))
+    assert (read.body, read.blocked) == (None, blocked)
+    assert read.findings == {"UNSCANNED_AUDIO": 1, "UNSCANNED_IMAGE": 2}
+    assert set(read.actions.values()) == {unscanned}
+
+
+def test_a_text_in_base64_is_read() -> None:
+    """A data URL of a text type: decoded, redacted, encoded again."""
+    read = whole({"file": "data:text/plain;base64," + b64encode(b"to jane@example.com").decode()})
+    assert read.body is not None
+    assert orjson.loads(read.body) == {"file": "data:text/plain;base64," + b64encode(b"to [EMAIL_ADDRESS]").decode()}
 
 
 def test_alert_counts_and_changes_nothing() -> None:
