@@ -32,6 +32,7 @@ test: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python bench/run.py $(ARGS)
+	@$(BIN)/python bench/bodies.py
 	@$(BIN)/python bench/beside.py $(ARGS)
 
 # The Node clients that tests/clients drives, from their lock. Where they are missing their tests are skipped, by name.
