@@ -65,7 +65,7 @@ def passed(raw: bytes, *, renamed: bool = False) -> bytes:
     """The whole way of a body."""
     reading = prompt.understood(CHAT, raw, 64)
     prompt.done(reading, REDACT)
-    more = [*reading.call.asks, *([prompt.named("tiny-2026")] if renamed else ())]
+    more = [*reading.call.asks, *([prompt.named("tiny-2026", reading.call)] if renamed else ())]
     return prompt.cleaned(raw, reading, REDACT, more)[0] if more or reading.places else raw
 
 

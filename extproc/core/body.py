@@ -30,7 +30,7 @@ LONG_NUMBER: Final = 1_000_000
 EXACT: Final = 1 << 53
 """From here on a double can't hold every whole number (IEEE 754; RFC 7493, section 2.2)."""
 
-_WHOLE_NUMBER: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|(?P<digits>[0-9]{16,})(?![0-9.eE])', re.DOTALL)
+_WHOLE_NUMBER: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|(?P<digits>[0-9]{16,})(?![0-9.eE])|[0-9][0-9.eE+-]*+', re.DOTALL)
 
 
 class Malformed(ValueError):  # noqa: N818 - a name of the contract between the stages: what the bytes are

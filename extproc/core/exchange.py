@@ -236,8 +236,8 @@ async def cleaned(trail: Trail, raw: bytes, reading: prompt.Reading, verdict: Ve
     """What goes to the provider: edited where something was found, with the provider's name of the model, and what the gate asks for."""
     call = reading.call
     more = [*call.asks, *(call.forgets if asker.environment.zero_data_retention else ())]
-    if model.upstream != call.model:
-        more.append(prompt.named(model.upstream))
+    if model.upstream != call.model or not call.names_model:
+        more.append(prompt.named(model.upstream, call))
     if not more and not reading.places:
         return raw
     began = await Clock()

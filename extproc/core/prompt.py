@@ -17,7 +17,7 @@ from extproc.core import refusals
 from extproc.core.body import Malformed, read
 from extproc.core.dialects import Call, Route
 from extproc.core.places import Place, changes, search
-from extproc.core.spans import Change, Replaced, rewrite
+from extproc.core.spans import Added, Change, Replaced, rewrite
 from extproc.core.tally import action_on
 from extproc.redact import actions
 
@@ -70,6 +70,7 @@ def cleaned(raw: bytes, reading: Reading, wanted: Actions, more: Sequence[Change
     return rewrite(raw, [*changes(raw, edited), *more]), sum(len(edits) for _, edits in edited)
 
 
-def named(model: str) -> Change:
-    """The model's name as the provider knows it, in the place of the app's."""
-    return Replaced(("model",), orjson.dumps(model))
+def named(model: str, call: Call) -> Change:
+    """The model's name as the provider knows it, in the place of the app's, or where the app named none."""
+    value = orjson.dumps(model)
+    return Replaced(("model",), value) if call.names_model else Added((), "model", value)

@@ -72,7 +72,7 @@ def test_any_request_is_understood_or_refused(route: Route, data: st.DataObject)
 def changed(route: Route, raw: bytes, reading: prompt.Reading) -> None:
     """The body as it is sent on, with all that the gate can ask for."""
     call = reading.call
-    clean, _ = prompt.cleaned(raw, reading, WATCHED, [*call.asks, *call.forgets, prompt.named("tiny")])
+    clean, _ = prompt.cleaned(raw, reading, WATCHED, [*call.asks, *call.forgets, prompt.named("tiny", call)])
     again = json.loads(clean)
     assert again["model"] == "tiny"
     assert not call.forgets or again["store"] is False

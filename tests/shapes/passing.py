@@ -25,7 +25,7 @@ ROUTES: Final = [route for route in dialects.ROUTES if route.guard != "no conten
 def sent_on(route: Route, raw: bytes, *, changed: bool = False) -> tuple[bytes, dict[str, int]]:
     """What would go to the provider of a body, and what was found in it; `changed`: with all that the gate itself changes."""
     reading = prompt.understood(route, raw, DEPTH)
-    more = [*reading.call.asks, *reading.call.forgets, prompt.named("tiny")] if changed else []
+    more = [*reading.call.asks, *reading.call.forgets, prompt.named("tiny", reading.call)] if changed else []
     return prompt.cleaned(raw, reading, REDACT, more)[0], dict(reading.counts)
 
 

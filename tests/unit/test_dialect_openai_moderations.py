@@ -9,12 +9,13 @@ import pytest
 
 from contracts.policy import Actions
 from contracts.usage import Usage
-from extproc.core import dialects
+from extproc.core import dialects, prompt
 from extproc.core.answer import buffered
 from extproc.core.body import Malformed, read
 from extproc.core.dialects import Call, openai_moderations
 from extproc.core.dialects.shape import Encoded
 from extproc.core.places import search
+from extproc.core.spans import rewrite
 
 ROUTE = dialects.named("moderations")
 REDACT = Actions({"*": "redact"}, {"*": "redact"})
@@ -60,13 +61,21 @@ def test_a_file_among_the_parts_is_read() -> None:
 
 @pytest.mark.parametrize("given", [None, 1, {}, [1], [None], ["a", {"type": "text"}], [{"text": "x"}], [{"type": 1}], [[1]]])
 def test_an_input_of_another_kind_is_named(given: Any) -> None:
-    """The refusal names the member; so it does where there is no model, which providers would choose themselves."""
+    """The refusal names the member; so it does where the model is none."""
     with pytest.raises(Malformed, match="input"):
         call(input=given)
     with pytest.raises(Malformed, match="model"):
-        openai_moderations.call(read(b'{"input":"x"}', max_depth=64))
+        openai_moderations.call(read(b'{"input":"x","model":null}', max_depth=64))
     with pytest.raises(Malformed, match="input is written in another case"):
         call(INPUT="x")
+
+
+def test_a_request_that_names_no_model_goes_to_openais_default() -> None:
+    """It is governed under that name, and the provider is told one."""
+    raw = b'{"input":"x"}'
+    called = openai_moderations.call(read(raw, max_depth=64))
+    assert (called.model, called.names_model) == ("omni-moderation-latest", False)
+    assert rewrite(raw, [prompt.named("judge", called)]) == b'{"input":"x","model":"judge"}'
 
 
 def test_every_text_of_a_request_is_looked_into() -> None:

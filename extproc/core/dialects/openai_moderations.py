@@ -24,8 +24,12 @@ structural: Final = frozenset({("model",), ("input", "type"), ("id",), ("results
 _KNOWN: Final = frozenset(openai_family.KEEPS) | {"input", "model"}
 
 
+DEFAULT_MODEL: Final = "omni-moderation-latest"
+"""What OpenAI takes where the request names no model, as most do."""
+
+
 def call(document: Document) -> Call:
-    """What the request asks for. The model must be named: the gate has no default. Raises Malformed, naming the member."""
+    """What the request asks for. Raises Malformed, naming the member."""
     body = members(document, _KNOWN)
     given = body.get("input")
     media, features = Media(), set(used(body, openai_family.KEEPS))
@@ -33,8 +37,10 @@ def call(document: Document) -> Call:
         openai_parts.look(given, ("input",), media, features)
     elif not (type(given) is str or (type(given) is list and all(type(text) is str for text in given))):
         raise Malformed("input is missing, or neither a string nor an array of strings, nor one of parts with a type")
+    named = "model" in body
     return Call(
-        model=model_of(body),
+        model=model_of(body) if named else DEFAULT_MODEL,
+        names_model=named,
         messages=len(given) if type(given) is list else 1,
         unread=media.counts,
         files=tuple(media.files),

@@ -35,9 +35,11 @@ class Call:
     `unread` counts parts whose content no text rule can read, by kind. `files` are texts in base64. `features` names members
     that keep state at the provider or reach out, sorted. `asks` is what the gate asks the provider for besides: the usage of
     a stream, which then `hides_usage` from an app that did not ask for it. `forgets` makes the provider keep nothing.
+    `names_model`: the body has the member, so that the provider's name of the model takes its place.
     """
 
     model: str
+    names_model: bool = True
     stream: bool = False
     max_tokens: int | None = None
     choices: int = 1
