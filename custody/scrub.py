@@ -16,11 +16,9 @@ SHORTEST: Final = 8
 _SPELT: Final = re.compile(rb"\\(?:u00[2-7][0-9a-fA-F]|/)")
 """How JSON may spell a printable ASCII character otherwise (RFC 8259, section 7); quote and backslash are in no credential."""
 
-_SLASH: Final = {ord("/"): rb"|\\/"}
-
 
 def scrub(raw: bytes, secret: Secret) -> bytes:
-    """`raw` without the secret, also where JSON escapes spell it. Providers echo the credential they were sent in their error messages."""
+    """`raw` without the secret, also where escapes of JSON, or of JSON in JSON, spell it: providers echo what they were sent in their errors."""
     value = secret.reveal(REVEAL)
     if len(value) < SHORTEST:
         return raw
@@ -31,8 +29,19 @@ def scrub(raw: bytes, secret: Secret) -> bytes:
 
 
 def _written(value: bytes) -> re.Pattern[bytes]:
-    """The secret with each character as it is or as an escape."""
-    return re.compile(b"".join(rb"(?:%b|\\u00(?i:%02x)%b)" % (re.escape(bytes((code,))), code, _SLASH.get(code, b"")) for code in value))
+    """The secret with each character as it is or as an escape.
+
+    JSON in JSON has several backslashes before a letter. Those before the first go along, since half of them would escape what
+    comes in the secret's place; a run of them is looked at from its start alone, so that a long one costs no more.
+    """
+    first, *others = map(_spellings, value)
+    return re.compile(rb"(?:%b|(?<!\\)\\++%b)" % first + b"".join(rb"(?:%b|\\++%b)" % other for other in others))
+
+
+def _spellings(code: int) -> tuple[bytes, bytes]:
+    """A character as it is, and as it is behind backslashes."""
+    plain = re.escape(bytes((code,)))
+    return plain, rb"(?:u00(?i:%02x)|/)" % code if code == ord("/") else rb"u00(?i:%02x)" % code
 
 
 def holds(text: str, secret: Secret) -> bool:

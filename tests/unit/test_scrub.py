@@ -34,6 +34,27 @@ def test_the_secret_goes_however_json_spells_it(spelt: str) -> None:
     assert scrub(raw, SECRET) == b'{"error":"key [PROVIDER_CREDENTIAL], \\n\\u0041 [PROVIDER_CREDENTIAL]"}'
 
 
+@pytest.mark.parametrize("levels", [1, 2, 3])
+@pytest.mark.parametrize("slash", ["/", "\\/"])
+def test_the_secret_goes_out_of_json_in_json(levels: int, slash: str) -> None:
+    """An error that a server in between has put in its own, and written anew: JSON it stays, whatever backslashes stand before the secret."""
+    for spelt in (escaped("sk") + f"-abc{slash}def+17", f"sk-abc{slash}def" + escaped("+17"), escaped("sk-abc/def+17")):
+        for before in ("", "\\\\", "\\\\\\\\", "\\n"):
+            text = f'{{"error":"{before}{spelt}"}}'
+            for _ in range(levels - 1):
+                text = json.dumps({"error": text})
+            clean = scrub(text.encode(), SECRET).decode()
+            for _ in range(levels):
+                clean = json.loads(clean)["error"]
+            assert clean.endswith("[PROVIDER_CREDENTIAL]")
+
+
+def test_many_backslashes_take_no_time() -> None:
+    """A run of them is looked at once: this would take hours otherwise."""
+    raw = b"\\" * 1_000_000 + b"u0073 \\u0041"
+    assert scrub(raw, SECRET) == raw
+
+
 def test_what_is_not_the_secret_stays() -> None:
     """A part of it, another case, other escapes: byte for byte."""
     raw = b'{"a":"sk-abc/def+1 SK-ABC/DEF+17 \\u0073k-abc/def+18 \\/ \\u006a"}'
