@@ -140,20 +140,22 @@ def _change(
 ) -> Change:
     if place.token < 0:
         return Replaced(place.path, orjson.dumps(edits[0].replacement))
+    start, end = span = tokens[place.token]
     if place.part:
-        return Edited(place.token, edits)
-    start, end = tokens[place.token]
+        return Edited(span, edits)
     text: str = orjson.loads(raw[start:end])
     if place.encoded is not None:
         new = b64encode(actions.apply(held(text, place.encoded) or "", edits).encode()).decode()
-        return Edited(place.token, [Edit(place.encoded, len(text), new)])
+        return Edited(span, [Edit(place.encoded, len(text), new)])
     if place.named:
-        return Edited(place.token, _renamed(tree, place.path[:-1], text, edits, taken))
-    return Edited(place.token, fitting(text, edits))
+        return Edited(span, _renamed(tree, place.path[:-1], text, edits, taken))
+    return Edited(span, fitting(text, edits))
 
 
 def fitting(text: str, edits: Sequence[Edit]) -> list[Edit]:
     """The edits as the text bears them: what stands bare in JSON is replaced by JSON."""
+    if text.lstrip()[:1] not in {"{", "["}:
+        return list(edits)
     quotes = Quotes()
     quotes.feed(text)
     return [fitted(edit, quotes) for edit in edits]

@@ -48,12 +48,12 @@ class TextEdit(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """Change parts of a string's text, a member's name among them. `token` is its number among all string tokens.
+    """Change parts of a string's text, a member's name among them. `span` is where `string_tokens` shows it.
 
     The edits don't overlap; offsets count characters of the text.
     """
 
-    token: int
+    span: tuple[int, int]
     edits: Sequence[TextEdit]
 
 
@@ -89,7 +89,6 @@ def rewrite(raw: bytes, changes: Iterable[Change]) -> bytes:
         ValueError: changes overlap, an edit lies outside its text, or a new value is no JSON.
     """
     patches: list[_Patch] = []
-    tokens: list[tuple[int, int]] = []
     grown: set[int] = set()
     for change in changes:
         if isinstance(change, Replaced):
@@ -97,8 +96,7 @@ def rewrite(raw: bytes, changes: Iterable[Change]) -> bytes:
         elif isinstance(change, Added):
             patches.append(_added(raw, change, grown))
         else:
-            tokens = tokens or list(string_tokens(raw))
-            patches += _edited(raw, *tokens[change.token], change.edits)
+            patches += _edited(raw, *change.span, change.edits)
     return _patched(raw, sorted(patches, key=itemgetter(0, 1)))
 
 

@@ -53,7 +53,7 @@ def scan_all(texts: Sequence[str]) -> dict[int, list[Finding]]:
     for one in found:
         number = bisect_right(starts, one.start) - 1
         by_text.setdefault(number, []).append(moved(one, -starts[number]))
-    return {number: settle(some) for number, some in by_text.items()}
+    return {number: settle(some) if len(some) > 1 else some for number, some in by_text.items()}
 
 
 def _scan_written(texts: Sequence[str], joined: str) -> dict[int, list[Finding]]:

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from spelling import JSON, OBJECT, Spelled, spelled
 
-from extproc.core.spans import Added, Change, Edited, Path, Replaced, rewrite
+from extproc.core.spans import Added, Change, Edited, Path, Replaced, rewrite, string_tokens
 
 NEW_TEXTS = ["", "[X]", 'é"\\😀', "\n"]
 NEW_VALUES = [b"true", b'"tiny"', b'{"include_usage":true}', b"[ 1 , {} ]"]
@@ -45,7 +45,7 @@ def edited(written: Spelled, token: int, dice: random.Random) -> tuple[Change, l
     bounds = sorted(dice.randrange(len(letters)) for _ in range(dice.choice([2, 4])))
     cuts = [Cut(start, end, dice.choice(NEW_TEXTS)) for start, end in zip(bounds[::2], bounds[1::2], strict=True)]
     splices = [(letters[cut.start], letters[cut.end], json.dumps(cut.replacement, ensure_ascii=False)[1:-1].encode()) for cut in cuts]
-    return Edited(token, cuts), joined(splices)
+    return Edited(list(string_tokens(written.raw))[token], cuts), joined(splices)
 
 
 def joined(splices: list[Splice]) -> list[Splice]:

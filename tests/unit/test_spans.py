@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from extproc.core.body import read
-from extproc.core.spans import Added, Change, Edited, Path, Replaced, rewrite
+from extproc.core.spans import Added, Change, Edited, Path, Replaced, rewrite, string_tokens
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,17 @@ class Cut:
     replacement: str
 
 
+def token(raw: bytes, number: int) -> tuple[int, int]:
+    """Where the string token of this number stands."""
+    return list(string_tokens(raw))[number]
+
+
 def test_an_edit_leaves_the_spelling_around_it_alone() -> None:
     """Escapes, slashes and surrogate pairs outside the edit stay as they were written."""
     raw = rb'{"k\u00e9y" : "\u00e9\/\ud83d\ude00 jane@x.org \u00E9\n\ud83d\ude00\" ' + "é😀".encode() + rb'" , "n":1.0e+2}'
     (leaf,) = read(raw, max_depth=2).strings()
     start = leaf.text.index("jane")
-    out = rewrite(raw, [Edited(leaf.token, [Cut(start, start + len("jane@x.org"), "[EMAIL_ADDRESS]")])])
+    out = rewrite(raw, [Edited(token(raw, leaf.token), [Cut(start, start + len("jane@x.org"), "[EMAIL_ADDRESS]")])])
     assert out == raw.replace(b"jane@x.org", b"[EMAIL_ADDRESS]")
 
 
@@ -42,7 +47,8 @@ def test_an_edit_leaves_the_spelling_around_it_alone() -> None:
 )
 def test_edits_count_characters(cuts: list[Cut], expected: bytes) -> None:
     """A pair of escaped surrogates is one character; replacements are escaped as JSON needs."""
-    assert rewrite(rb'"a\ud83d\ude00\u00e9z"', [Edited(0, cuts)]) == expected
+    raw = rb'"a\ud83d\ude00\u00e9z"'
+    assert rewrite(raw, [Edited(token(raw, 0), cuts)]) == expected
 
 
 @pytest.mark.parametrize(
@@ -81,27 +87,28 @@ def test_what_would_not_be_json_is_an_error() -> None:
 def test_overlapping_edits_are_an_error(cuts: list[Cut]) -> None:
     """Edits of one text may touch but not overlap."""
     with pytest.raises(ValueError, match="overlap"):
-        rewrite(b'"abcd"', [Edited(0, cuts)])
+        rewrite(b'"abcd"', [Edited((0, 6), cuts)])
 
 
 @pytest.mark.parametrize("cut", [Cut(0, 5, ""), Cut(-1, 1, "")])
 def test_an_edit_outside_its_text_is_an_error(cut: Cut) -> None:
     """An edit never reaches over the closing quote."""
     with pytest.raises(ValueError, match="outside"):
-        rewrite(b'"abcd"', [Edited(0, [cut])])
+        rewrite(b'"abcd"', [Edited((0, 6), [cut])])
 
 
 def test_an_edit_inside_a_replaced_value_is_an_error() -> None:
     """Two changes of the same bytes contradict each other."""
     with pytest.raises(ValueError, match="overlap"):
-        rewrite(b'{"a":["x"]}', [Edited(1, [Cut(0, 1, "y")]), Replaced(("a",), b"1")])
+        rewrite(b'{"a":["x"]}', [Edited((6, 9), [Cut(0, 1, "y")]), Replaced(("a",), b"1")])
 
 
 def test_many_edits_cost_as_many_steps() -> None:
     """Each character of an edited text is looked at once: a body of 150,000 addresses is rewritten, not pondered (it took minutes)."""
     count = 150_000
 
-    rewritten = rewrite(b'["' + b"a@b.co " * count + b'"]', [Edited(0, [Cut(place * 7, place * 7 + 6, "X") for place in range(count)])])
+    raw = b'["' + b"a@b.co " * count + b'"]'
+    rewritten = rewrite(raw, [Edited(token(raw, 0), [Cut(place * 7, place * 7 + 6, "X") for place in range(count)])])
 
     assert rewritten == b'["' + b"X " * count + b'"]'
 
@@ -110,7 +117,7 @@ def test_a_name_is_edited_like_a_value() -> None:
     """Its token is one of all string tokens; what stands under it stays."""
     raw = rb'{ "a" : 1, "jane\u0040example.com":{"x":[1, 2]} }'
     (leaf,) = [leaf for leaf in read(raw, max_depth=9).leaves() if "@" in leaf.text]
-    assert rewrite(raw, [Edited(leaf.token, [Cut(0, len(leaf.text), "[E]")])]) == b'{ "a" : 1, "[E]":{"x":[1, 2]} }'
+    assert rewrite(raw, [Edited(token(raw, leaf.token), [Cut(0, len(leaf.text), "[E]")])]) == b'{ "a" : 1, "[E]":{"x":[1, 2]} }'
 
 
 # ── new members ────────────────────────────────────────────────────────────────
@@ -142,8 +149,9 @@ def test_several_new_members_come_in_the_order_of_the_changes() -> None:
     assert rewrite(b'{"o":{}}', new) == rb'{"o":{"y":2,"q\"":"4"},"x":1,"z":[3]}'
     assert rewrite(b'{"o":{"p":0}}', new) == rb'{"o":{"p":0,"y":2,"q\"":"4"},"x":1,"z":[3]}'
     assert rewrite(b"{ }", [Added((), "x", b"1"), Added((), "z", b"2")]) == b'{ "x":1,"z":2}'
-    beside = [Added((), "x", b"1"), Edited(3, [Cut(1, 1, "!")]), Replaced(("a",), b"7")]
-    assert rewrite(b'{"a":1,"b":"b","c":{}}', beside) == b'{"a":7,"b":"b","c!":{},"x":1}'
+    raw = b'{"a":1,"b":"b","c":{}}'
+    beside = [Added((), "x", b"1"), Edited(token(raw, 3), [Cut(1, 1, "!")]), Replaced(("a",), b"7")]
+    assert rewrite(raw, beside) == b'{"a":7,"b":"b","c!":{},"x":1}'
 
 
 @pytest.mark.parametrize(("raw", "path"), [(b"[]", ()), (b'"x"', ()), (b'{"a":[1]}', ("a",)), (b'{"a":{}}', ("b",)), (b'{"a":1}', ("a",))])
