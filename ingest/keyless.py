@@ -1,7 +1,8 @@
-"""Refusals without a valid key: ten rows a minute for each source prefix and reason, then one row with the count.
+"""Exchanges without a valid key: ten rows a minute for each source prefix and reason, then one row with the count.
 
-So a flood of bad keys can't fill the audit, and sum(count) still equals the exchanges. What is held back here is part
-of the ledger (`to_json`), so a restart neither loses nor doubles it.
+So a flood of bad keys, or of requests that are broken off before anyone has looked at a key, can't fill the audit, and
+sum(count) still equals the exchanges. What is held back here is part of the ledger (`to_json`), so a restart neither loses
+nor doubles it.
 """
 
 from __future__ import annotations
@@ -77,8 +78,8 @@ class Keyless:
 
 
 def is_keyless(row: Row) -> bool:
-    """A refusal that no valid key stands behind."""
-    return row.get("outcome") == "refused" and not row.get("key_id")
+    """A refusal, or a request that its app broke off, that no valid key stands behind."""
+    return row.get("outcome") in {"refused", "aborted"} and not row.get("key_id")
 
 
 def prefix(address: str) -> str:

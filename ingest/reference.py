@@ -19,8 +19,8 @@ _HEAD: Final = """# The audit table
 
 Database `audit`, table `requests`: one row an exchange, whatever became of it. No row holds text of a prompt or an answer.
 Ask it with `portcullis audit query 'SELECT …'`. The view `audit.by_day` sums exchanges, tokens and cost.
-`sum(count)` is the number of exchanges: refusals without a valid key are rows up to ten a minute for each source prefix
-(/24, /64) and code, then one row a minute with their count.
+`sum(count)` is the number of exchanges: those refused, or broken off by the app, without a valid key are rows up to ten a
+minute for each source prefix (/24, /64) and code, then one row a minute with their count.
 
 ## Columns
 

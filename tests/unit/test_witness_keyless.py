@@ -101,9 +101,23 @@ def test_prefix(address: str, expected: str) -> None:
     assert prefix(address) == expected
 
 
-def test_only_refusals_without_a_key_are_keyless() -> None:
-    """A known key's refusals are all written, and so is everything that was not refused."""
+def test_only_what_anyone_can_bring_about_is_keyless() -> None:
+    """Refused, or broken off by the app, without a known key. A known key's rows are all written, and so is all else."""
     assert is_keyless({"outcome": "refused", "key_id": ""})
     assert is_keyless({"outcome": "refused"})
+    assert is_keyless({"outcome": "aborted"})
     assert not is_keyless({"outcome": "refused", "key_id": "4rT9"})
+    assert not is_keyless({"outcome": "aborted", "key_id": "4rT9"})
     assert not is_keyless({"outcome": "failed", "key_id": ""})
+
+
+def test_a_flood_of_resets_is_ten_rows_and_a_count() -> None:
+    """They have no code; the row that counts them says how they ended."""
+    keyless = Keyless()
+    aborted = {"outcome": "aborted", "termination": "client_gone", "error_code": ""}
+
+    written = [row for row in (_row(number, **aborted) for number in range(300)) if keyless.admit(row)]
+    (counted,) = keyless.due(NOON + 2 * MINUTE)
+
+    assert len(written) == ROWS_A_MINUTE
+    assert (counted["outcome"], counted["termination"], counted["count"]) == ("aborted", "client_gone", 290)
