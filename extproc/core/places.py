@@ -131,12 +131,12 @@ def changes(raw: bytes, edited: Iterable[tuple[Place, Sequence[Edit]]]) -> list[
         return []
     tree = orjson.loads(raw) if any(place.named for place, _ in wanted) else None
     tokens = list(string_tokens(raw))
-    taken: dict[Path, set[str]] = {}
+    taken: dict[Path, dict[str, int]] = {}
     return [_change(raw, tokens, tree, place, edits, taken) for place, edits in wanted]
 
 
 def _change(
-    raw: bytes, tokens: Sequence[tuple[int, int]], tree: Any, place: Place, edits: Sequence[Edit], taken: dict[Path, set[str]]
+    raw: bytes, tokens: Sequence[tuple[int, int]], tree: Any, place: Place, edits: Sequence[Edit], taken: dict[Path, dict[str, int]]
 ) -> Change:
     if place.token < 0:
         return Replaced(place.path, orjson.dumps(edits[0].replacement))
@@ -161,16 +161,21 @@ def fitting(text: str, edits: Sequence[Edit]) -> list[Edit]:
     return [fitted(edit, quotes) for edit in edits]
 
 
-def _renamed(tree: Any, above: Path, text: str, edits: Sequence[Edit], taken: dict[Path, set[str]]) -> list[Edit]:
-    """Edits of a member's name; one that another member has already gets a number, since no object may have two."""
+def _renamed(tree: Any, above: Path, text: str, edits: Sequence[Edit], taken: dict[Path, dict[str, int]]) -> list[Edit]:
+    """Edits of a member's name; one that another member has already gets a number, since no object may have two.
+
+    `taken` has the names of each object, and the last number given to each; the next one goes on from there.
+    """
     names = taken.get(above)
     if names is None:
         node = tree
         for step in above:
             node = node[step]
-        names = taken[above] = {name.casefold() for name in node}
-    new, number = actions.apply(text, edits), 1
+        names = taken[above] = {name.casefold(): 1 for name in node}
+    new = actions.apply(text, edits)
+    number = names.get(new.casefold(), 0) + 1
     while (candidate := new if number == 1 else f"{new}_{number}").casefold() in names:
         number += 1
-    names.add(candidate.casefold())
+    names[candidate.casefold()] = 1
+    names[new.casefold()] = number
     return [*edits, Edit(len(text), len(text), f"_{number}")] if number > 1 else list(edits)

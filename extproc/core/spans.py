@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
 
@@ -25,6 +25,7 @@ _NEST: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[][{}]', re.DOTALL)
 _SCALAR: Final = re.compile(rb"[^ \t\n\r,\]}]+")
 _SPACE: Final = re.compile(rb"[ \t\n\r]*+")
 _COLON: Final = re.compile(rb"[ \t\n\r]*+:[ \t\n\r]*+")
+_TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[][{},]|[^][{},:" \t\n\r]++', re.DOTALL)
 _ESCAPE: Final = re.compile(rb"\\(?:u[dD][89abAB]..\\u....|u....|.)", re.DOTALL)
 _OBJECT, _ARRAY, _COMMA, _QUOTE, _CLOSE, _BACKSLASH = b'{[,"}\\'
 _DEPTH_STEP: Final = {_OBJECT: 1, _ARRAY: 1, ord("}"): -1, ord("]"): -1}
@@ -77,6 +78,13 @@ class Added:
 Change = Edited | Replaced | Added
 _Patch = tuple[int, int, bytes]
 
+_FEW: Final = 2
+"""Values that are looked for one by one. The gate's own changes are no more, and mostly plain to see."""
+
+_WANTED: Final = None
+_Wanted = dict[str | int | None, Any]
+"""Steps of paths, each with those below it; under `_WANTED` the number of the path that ends here."""
+
 
 def rewrite(raw: bytes, changes: Iterable[Change]) -> bytes:
     """The JSON text `raw`, which was read before, with `changes` made and every byte outside them as it was.
@@ -90,14 +98,15 @@ def rewrite(raw: bytes, changes: Iterable[Change]) -> bytes:
     """
     patches: list[_Patch] = []
     grown: set[int] = set()
+    replaced: list[Replaced] = []
     for change in changes:
         if isinstance(change, Replaced):
-            patches.append(_replaced(raw, change))
+            replaced.append(change)
         elif isinstance(change, Added):
             patches.append(_added(raw, change, grown))
         else:
             patches += _edited(raw, *change.span, change.edits)
-    return _patched(raw, sorted(patches, key=itemgetter(0, 1)))
+    return _patched(raw, sorted((*patches, *_replaced(raw, replaced)), key=itemgetter(0, 1)))
 
 
 def string_tokens(raw: bytes) -> Iterator[tuple[int, int]]:
@@ -126,10 +135,12 @@ def _edited(raw: bytes, start: int, end: int, wanted: Sequence[TextEdit]) -> Ite
         yield start + 1 + places[2 * number], start + 1 + places[2 * number + 1], orjson.dumps(edit.replacement)[1:-1]
 
 
-def _replaced(raw: bytes, change: Replaced) -> _Patch:
-    orjson.loads(change.value)
-    start = _locate(raw, change.path)
-    return start, _value_end(raw, start), change.value
+def _replaced(raw: bytes, changes: Sequence[Replaced]) -> Iterator[_Patch]:
+    paths = [change.path for change in changes]
+    starts = [_locate(raw, path) for path in paths] if len(paths) <= _FEW else _located(raw, paths)
+    for change, start in zip(changes, starts, strict=True):
+        orjson.loads(change.value)
+        yield start, _value_end(raw, start), change.value
 
 
 def _added(raw: bytes, change: Added, grown: set[int]) -> _Patch:
@@ -185,6 +196,50 @@ def _locate(raw: bytes, path: Path) -> int:
             raise KeyError(path)
         at = found
     return at
+
+
+def _located(raw: bytes, paths: Sequence[Path]) -> list[int]:
+    """As `_locate` for each of the paths, in one walk: a body may have thousands of values that must go."""
+    top: _Wanted = {}
+    for number, path in enumerate(paths):
+        node = top
+        for step in path:
+            node = node.setdefault(step, {})
+        if _WANTED in node:
+            raise ValueError("changes overlap")
+        node[_WANTED] = number
+    found = dict(_walked(raw, top))
+    for number, path in enumerate(paths):
+        if number not in found:
+            raise KeyError(path)
+    return [found[number] for number in range(len(paths))]
+
+
+def _walked(raw: bytes, top: _Wanted) -> Iterator[tuple[int, int]]:
+    """The number of each wanted path that leads to a value, and where that starts."""
+    here: _Wanted | None = top  # what is wanted at and under the value that comes next
+    inside: _Wanted | None = None  # the same for the array or object around it
+    position = -1  # in that array; -1 in an object
+    naming = False  # the next string is a member's name
+    above: list[tuple[_Wanted | None, int]] = []
+    for token in _TOKEN.finditer(raw):
+        start = token.start()
+        sign = raw[start]
+        if sign == _COMMA:
+            naming = position < 0
+            position += not naming
+            here = inside.get(position) if inside and not naming else None
+        elif sign in b"}]":
+            (inside, position), naming = above.pop(), False
+        elif naming:
+            here, naming = inside.get(orjson.loads(token[0])) if inside else None, False
+        else:
+            if here and _WANTED in here:
+                yield here[_WANTED], start
+            if sign in b"{[":
+                above.append((inside, position))
+                inside, position, naming = here, -1 if sign == _OBJECT else 0, sign == _OBJECT
+                here = inside.get(position) if inside and not naming else None
 
 
 def _top_member(raw: bytes, name: str | int) -> int:
