@@ -18,7 +18,15 @@ done: Final = b"[DONE]"
 structural: Final = frozenset({("model",), ("id",), ("object",), ("system_fingerprint",), ("choices", "finish_reason")})
 
 _WHOLE: Final = frozenset({"type", "id", "role"})
-_BESIDE: Final = frozenset({"logprobs", "finish_reason"})
+_BESIDE: Final = frozenset(
+    {
+        "logprobs", "finish_reason",
+        "native_finish_reason", "stop_reason", "matched_stop",
+        "content_filter_offsets", "content_filter_result", "content_filter_results", "content_filters",
+    }
+)  # fmt: skip
+"""Members of a choice that say something about it, those of OpenRouter, vLLM, SGLang and Azure among them; Azure's come with each
+event, and after the reason too. They are whole in each."""
 _ABOUT: Final = _WHOLE | {"finish_reason"}
 
 
@@ -78,7 +86,7 @@ def echo(tree: Any, path: Path) -> Path | None:
 
 def generated(_tree: Any, path: Path) -> bool:
     """Everything in a choice is written by the model, save what is said about it, and the tokens' probabilities."""
-    return path[:1] == ("choices",) and path[-1] not in _ABOUT and "logprobs" not in path
+    return path[:1] == ("choices",) and path[-1] not in _ABOUT and _BESIDE.isdisjoint(path)
 
 
 def _number(item: Any, position: int) -> int:
