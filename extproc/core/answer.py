@@ -12,7 +12,7 @@ from extproc.core.body import Document
 from extproc.core.dialects import Dialect, Route
 from extproc.core.places import Place, search
 from extproc.core.spans import rewrite
-from extproc.core.tally import Blocked, Tally, Unreadable, changes_of, of_its_dialect, readable, size
+from extproc.core.tally import Blocked, Tally, Unreadable, changes_of, of_its_dialect, readable, size, told
 from extproc.redact import actions
 from extproc.redact.actions import Edit
 from extproc.redact.scanner import scan
@@ -80,9 +80,9 @@ def _json(dialect: Dialect, document: Document, wanted: Actions) -> BufferedAnsw
         actions=tally.actions,
         redacted=tally.redacted,
         blocked=blocked,
-        model=facts.model,
-        id=facts.id,
-        finish_reasons=facts.reasons,
+        model=told(facts.model),
+        id=told(facts.id),
+        finish_reasons=tuple([told(reason) for reason in facts.reasons]),
         text_bytes_out=0 if usage and usage.output else _written(dialect, document, edited),
     )
 

@@ -101,7 +101,7 @@ def declared(head: RequestHead) -> Route:
     route = dialects.of(headers.first(head.headers, ":method"), path)
     if route is None:
         raise UnknownRoute("This gate serves no such path. Served are: " + dialects.SERVED + ".")
-    if mark and query != route.query:
+    if mark and not (query and query == route.query):
         raise InvalidRequest("This path takes no query parameters: they are not forwarded. Remove the part after '?'.")
     return route
 

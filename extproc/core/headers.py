@@ -93,8 +93,9 @@ def strip(headers: Headers) -> tuple[str, ...]:
 
 
 def not_sent(headers: Headers) -> tuple[str, ...]:
-    """Names of headers that could go on but hold a virtual key, pasted there by mistake, or personal data."""
-    return tuple([name for name, text in headers if name in TO_PROVIDER and _dirty(text)])
+    """Names of headers that could go on but hold the virtual key, pasted there by mistake, or personal data."""
+    secret = (bearer(headers) or "").rpartition("_")[0].rpartition("_")[2]
+    return tuple([name for name, text in headers if name in TO_PROVIDER and (_dirty(text) or (secret and secret in text))])
 
 
 @lru_cache(maxsize=512)

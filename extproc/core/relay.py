@@ -1,8 +1,8 @@
 """The answer's way back: read as it comes, redacted by the verdict's table, counted, handed on.
 
-An answer that can't be read is never passed on. A provider's own error is: 4xx as it is, 5xx (and
-401 and 403, which are about the gate's credential, not about the app) as 502, each redacted like
-any answer and with the credential's text removed.
+An answer that can't be read is never passed on. A provider's own error is: 4xx as it is; any other status that
+is not 200 (and 401, 402, 403 and 407, which are about the gate's credential, not about the app) as 502, each
+redacted like any answer and with the credential's text removed.
 """
 
 from __future__ import annotations
@@ -28,9 +28,8 @@ from extproc.redact.finding import Detector, Finding
 from extproc.redact.scanner import scan
 
 OK: Final = 200
-OUR_FAULT: Final = (401, 403)
-SERVER_ERROR: Final = 500
-REDIRECT: Final = range(300, 400)
+APPS_FAULT: Final = frozenset(range(400, 500)) - {401, 402, 403, 407}
+"""What a provider says about the request goes to the app as it is; those that are left out are about the gate's own credential."""
 COMPRESSED: Final = "The provider sent a compressed answer though none was asked for; it was not read and not passed on."
 
 
@@ -87,7 +86,7 @@ async def whole(
         trail.used(read.usage, route, model, read.text_bytes_out)
         raise refusals.blocked("answer", read.blocked)
     out = read.body if read.body is not None else clean
-    if head.status >= SERVER_ERROR or head.status in OUR_FAULT or head.status in REDIRECT:
+    if head.status != OK and head.status not in APPS_FAULT:
         raise UpstreamError(f"The provider answered {head.status}.", provider=(head.status, out))
     if head.status == OK:
         trail.used(read.usage, route, model, read.text_bytes_out)

@@ -25,7 +25,7 @@ from extproc.core.dialects import Channel, Facts, Route
 from extproc.core.places import Place, search
 from extproc.core.spans import rewrite
 from extproc.core.sse import Event, EventTooLarge, Splitter
-from extproc.core.tally import Cut, Tally, Unreadable, changes_of, of_its_dialect, readable, size
+from extproc.core.tally import Cut, Tally, Unreadable, changes_of, of_its_dialect, readable, size, told
 from extproc.redact import actions
 from extproc.redact.actions import Edit
 from extproc.redact.finding import Detector
@@ -269,11 +269,11 @@ class StreamedAnswer:
         if facts.done:
             self._end()
         self._absorb_wholes(held, document, facts)
-        self.model = self.model or facts.model
-        self.id = self.id or facts.id
+        self.model = self.model or told(facts.model)
+        self.id = self.id or told(facts.id)
         self.failed = self.failed or facts.failed
         self.usage = self._dialect.usage(tree, self.usage)
-        self.finish_reasons += facts.reasons
+        self.finish_reasons += [told(reason) for reason in facts.reasons]
         held.hidden = facts.extra and self._hides_usage
 
     def _absorb_texts(self, held: _Held, document: Document) -> None:

@@ -31,6 +31,7 @@ _KEY: Final = re.compile(r"pcl_[0-9A-Za-z_]{20,}")
 """A virtual key, or most of one, in a text that the app chose."""
 
 _MOST_16, _MOST_32, _MOST_64 = (1 << 16) - 1, (1 << 32) - 1, (1 << 64) - 1
+_ANSWERED: Final = range(200, 300)
 _AGENT_LENGTH: Final = 200
 _PATH_LENGTH: Final = 512
 
@@ -145,12 +146,14 @@ class Trail:
     def used(self, usage: Usage | None, route: Route, model: ModelRecord, text_bytes: int, *, whole: bool = True) -> None:
         """Tokens and their cost: as the provider counts, else an estimate of what flowed, marked as one.
 
-        `whole`: the answer came to its end, so the provider's count is its last. Never zero for bytes that flowed.
+        `whole`: the answer came to its end, so the provider's count is its last. Never zero for bytes that flowed: a prompt
+        has tokens, whatever the provider says.
         """
         row, self.unpaid = self.row, None
-        known = usage or Usage(input=estimated_tokens(row.request_bytes))
+        asked = usage.input if usage and usage.input else estimated_tokens(row.request_bytes)
+        known = replace(usage or Usage(), input=asked)
         guess = estimated_tokens(text_bytes) if not (usage and whole and usage.output) else 0
-        row.usage_source = "estimated" if usage is None or guess > known.output else "provider"
+        row.usage_source = "estimated" if usage is None or asked != usage.input or guess > known.output else "provider"
         known = replace(known, output=max(known.output, guess))
         row.input_tokens, row.output_tokens = known.input, known.output
         row.cache_read_tokens, row.cache_write_tokens, row.reasoning_tokens = known.cache_read, known.cache_write, known.reasoning
@@ -172,8 +175,11 @@ class Trail:
     def refused(self, why: Refused, *, status: int | None = None) -> None:
         """The exchange is over by a refusal; a provider's failure is told apart from ours.
 
-        `status` is what the app got, where the answer's head had left before the refusal.
+        `status` is what the app got, where the answer's head had left before the refusal. A provider that has answered wants
+        to be paid, though nobody could read or keep what it said.
         """
+        if self.unpaid and self.row.provider_status in _ANSWERED:
+            self.used(None, *self.unpaid, text_bytes=0)
         upstream = isinstance(why, UpstreamError | UpstreamTimeout)
         cut = status is not None
         termination = why.termination if isinstance(why, UpstreamError) else why.code if upstream else "cut" if cut else "refused"

@@ -67,8 +67,6 @@ def _seen(attack: Any) -> tuple[str, ...]:
     """What is expected of an attack, as cells."""
     row, by = attack.row, getattr(attack, "by", "extproc")
     provider = getattr(attack, "provider", 1)
-    if attack.open:
-        row += f" (not yet: {attack.open})"
     return attack.app, "the request" if provider else "nothing", row, by if row != "none" else ""
 
 

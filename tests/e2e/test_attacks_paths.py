@@ -61,9 +61,7 @@ SPELLINGS: Final = (
     invalid("a fragment", b"/v1/chat/completions#fragment"),
     invalid("an empty fragment", b"/v1/chat/completions#"),
     invalid("a query", b"/v1/chat/completions?x=1", by="extproc"),
-    Attack(
-        "an empty query", to(b"/v1/chat/completions?"), open="it is refused by the route alone, with the credential's use on record already"
-    ),
+    invalid("an empty query", b"/v1/chat/completions?", by="extproc"),
     *(
         invalid(f"`/v1/messages?{query.decode()}`, beside the one declared query", b"/v1/messages?" + query, by="extproc")
         for query in (

@@ -333,9 +333,9 @@ def test_provider_error_is_passed_on_redacted() -> None:
     )
 
 
-@pytest.mark.parametrize("status", [500, 503, 401, 403])
+@pytest.mark.parametrize("status", [500, 503, 401, 402, 403, 407, 201, 204, 302])
 def test_provider_fault_or_refused_credential_is_502(status: int) -> None:
-    """5xx, and 401/403 which concern the gate's credential, reach the app as upstream_error with the provider's words inside."""
+    """Neither 200 nor about the request, or about the gate's own credential: upstream_error with the provider's words inside."""
 
     def quoted(reply: OwnAnswer) -> None:
         assert reply.status == 502
