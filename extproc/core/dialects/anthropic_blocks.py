@@ -11,10 +11,11 @@ from typing import Any, Final
 from extproc.core import places
 from extproc.core.body import Malformed, Path
 from extproc.core.dialects.anthropic_family import hosted
-from extproc.core.dialects.members import Media
+from extproc.core.dialects.members import Media, exact
 from extproc.core.dialects.shape import FILE, IMAGE, Encoded
 
 _SOURCED: Final = frozenset({"image", "document"})
+_CONTENTS: Final = frozenset({"content", "source"})
 _UPLOAD: Final = "container_upload"
 
 _TEXTS: Final = frozenset(
@@ -62,6 +63,7 @@ class Blocks:
         kind = block.get("type") if type(block) is dict else None
         if type(kind) is not str:
             raise Malformed(f"{path[0]} holds a content block that is no object with a type")
+        exact(block, _CONTENTS)
         if kind in _SOURCED:
             self._source(block.get("source"), (*path, "source"), image=kind == "image")
         elif kind in _TEXTS:

@@ -13,7 +13,7 @@ import orjson
 
 from contracts.errors import Refused, UpstreamError
 from contracts.usage import Usage
-from extproc.core.dialects.members import LARGEST_COUNT, said, tokens
+from extproc.core.dialects.members import LARGEST_COUNT, kind_of, said, tokens
 from extproc.core.dialects.openai_family import said_by
 
 name: Final = "anthropic"
@@ -50,7 +50,7 @@ _BESIDE: Final = frozenset({"advisor_message", "compaction"})
 
 def hosted(tools: Iterable[Any]) -> set[str]:
     """The features that tools are which the provider would run. A type nobody knows yet is one of them."""
-    kinds = [tool.get("type", _CUSTOM) if type(tool) is dict else "" for tool in tools]
+    kinds = [kind_of(tool, _CUSTOM) for tool in tools]
     named = [_CUSTOM if kind is None else str(kind) for kind in kinds]
     return {f"tool:{_feature(kind)}" for kind in named if kind != _CUSTOM and not _LOCAL_TOOL.fullmatch(kind)}
 

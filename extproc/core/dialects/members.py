@@ -10,6 +10,10 @@ from extproc.core.body import Document, Malformed
 from extproc.core.dialects.shape import TOKENS, URL, Encoded
 from extproc.core.spans import Added, Change, Replaced
 
+_TYPE: Final = frozenset({"type"})
+_CONTENTS: Final = frozenset({"image_url", "input_audio", "file", "file_data", "file_id", "file_url"})
+"""Members of a part that hold what is no text."""
+
 LONGEST_NAME: Final = 256
 LARGEST_COUNT: Final = (1 << 53) - 1
 
@@ -19,10 +23,23 @@ def members(document: Document, known: frozenset[str]) -> dict[str, Any]:
     body = document.tree
     if type(body) is not dict:
         raise Malformed("the body is not an object")
-    for name in body:
+    exact(body, known)
+    return body
+
+
+def exact(node: Mapping[str, Any], known: frozenset[str]) -> None:
+    """No member `known` here is written in another case. Raises Malformed, naming it."""
+    for name in node:
         if name not in known and name.casefold() in known:
             raise Malformed(f"{name.casefold()} is written in another case")
-    return body
+
+
+def kind_of(tool: Any, unsaid: str) -> Any:
+    """What a tool says that it is, `unsaid` where it says nothing; empty for one that is no object."""
+    if type(tool) is not dict:
+        return ""
+    exact(tool, _TYPE)
+    return tool.get("type", unsaid)
 
 
 def model_of(body: Mapping[str, Any]) -> str:
@@ -121,6 +138,11 @@ class Media:
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
         self.files: list[Encoded] = []
+
+    def kind(self, part: Mapping[str, Any]) -> str:
+        """A part's type, empty where it says none. Raises Malformed where what it holds is written in another case."""
+        exact(part, _CONTENTS)
+        return said(part, "type")
 
     def note(self, kind: str) -> None:
         """One more part of a kind that can't be read."""

@@ -13,7 +13,7 @@ import orjson
 from contracts.errors import Refused, UpstreamError
 from contracts.usage import Usage
 from extproc.core.body import Malformed
-from extproc.core.dialects.members import tokens
+from extproc.core.dialects.members import kind_of, tokens
 from extproc.core.spans import Added, Change, Replaced
 
 name: Final = "openai"
@@ -41,7 +41,7 @@ _SERVER_ERRORS: Final = 500
 
 def hosted(tools: Iterable[Any]) -> set[str]:
     """The features that tools are which the provider would run. A type nobody knows yet is one of them."""
-    kinds = [str(tool.get("type", "function")) if type(tool) is dict else "" for tool in tools]
+    kinds = [str(kind_of(tool, "function")) for tool in tools]
     return {f"tool:{_HOSTED.get(kind.partition('_20')[0], 'other')}" for kind in kinds if kind not in _LOCAL_TOOLS}
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Any, Final, TypeGuard
 
 from extproc.core.body import Path
-from extproc.core.dialects.members import Media, is_data_url
+from extproc.core.dialects.members import Media, exact, is_data_url
 from extproc.core.dialects.shape import AUDIO, FILE, Encoded
 
 _MEDIA: Final = frozenset({"image_url", "input_audio", "file"})
 _READ: Final = _MEDIA | {"text", "refusal"}
+_INSIDE: Final = frozenset({"file_id", "file_data"})
 
 
 def are_parts(content: Any) -> TypeGuard[list[dict[str, Any]]]:
@@ -23,11 +24,12 @@ def are_parts(content: Any) -> TypeGuard[list[dict[str, Any]]]:
 def look(parts: list[dict[str, Any]], path: Path, media: Media, features: set[str]) -> None:
     """Note what of the parts at `path` is no text. A type that nobody knows yet is taken for a file."""
     for position, part in enumerate(parts):
-        if part["type"] not in _READ:
+        kind = media.kind(part)
+        if kind not in _READ:
             media.note(FILE)
         # Some readers go by a part's type, others by the member that it has: either is enough.
-        for kind in sorted({part["type"], *part} & _MEDIA):
-            _look_at(kind, part.get(kind), (*path, position, kind), media, features)
+        for held in sorted({kind, *part} & _MEDIA):
+            _look_at(held, part.get(held), (*path, position, held), media, features)
 
 
 def _look_at(kind: str, inside: Any, path: Path, media: Media, features: set[str]) -> None:
@@ -40,6 +42,7 @@ def _look_at(kind: str, inside: Any, path: Path, media: Media, features: set[str
 
 
 def _look_into_file(file: dict[str, Any], path: Path, media: Media, features: set[str]) -> None:
+    exact(file, _INSIDE)
     inside = file.get("file_data")
     if file.get("file_id") is not None:
         features.add("files")

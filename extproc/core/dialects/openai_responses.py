@@ -180,7 +180,7 @@ def _look_at_parts(parts: Any, path: Path, seen: _Seen) -> None:
 
 def _look_at_part(part: dict[str, Any], path: Path, seen: _Seen) -> None:
     """Note what of a part is no text. Some readers go by its type, others by the members that it has: either is enough."""
-    kind = said(part, "type")
+    kind = seen.kind(part)
     seen.cached(part.get("prompt_cache_breakpoint"))
     if kind in _IMAGES or used(part, ("image_url",)):
         _look_at_image(part, seen)
