@@ -167,6 +167,11 @@ class Clock(Effect[int]):
 
 
 @dataclass(frozen=True, slots=True)
+class Pause(Effect[None]):
+    """Let the others have their turn, in the middle of what would hold them up."""
+
+
+@dataclass(frozen=True, slots=True)
 class Complain(Effect[None]):
     """Tell the operator of a fault in the gate itself: the exception's type and place, never its text."""
 

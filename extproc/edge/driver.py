@@ -34,6 +34,7 @@ from extproc.core.effects import (
     Hold,
     Next,
     OpenCredential,
+    Pause,
     Record,
 )
 from extproc.core.events import Event, Gone, RequestHead
@@ -253,6 +254,7 @@ CARRY: Final[dict[type, Callable[[Conversation, Any], Any]]] = {
     OpenCredential: lambda c, effect: c.gate.opener.open(c.world.snapshot, effect.name),
     Answer: Conversation.answer,
     Emit: lambda c, effect: c.gate.book.row(effect.row),
+    Pause: lambda _c, _effect: Pending(asyncio.sleep(0)),
     Clock: lambda _c, _effect: time.monotonic_ns(),
     Complain: lambda _c, effect: complain(effect.fault),
 }
