@@ -27,7 +27,7 @@ from contracts.settings import Limits
 from contracts.snapshot import DEFAULT_PROFILE, EnvironmentRecord, ModelRecord, Snapshot
 from custody import virtual_key
 from custody.secret import Secret
-from extproc.core import body, dialects, encodings, headers, listing, prompt, refusals, relay
+from extproc.core import body, dialects, encodings, headers, listing, places, prompt, refusals, relay
 from extproc.core.dialects import Call, Route
 from extproc.core.effects import (
     Answer,
@@ -166,7 +166,7 @@ async def request_body(trail: Trail, limits: Limits, head: RequestHead) -> bytes
 async def understood(trail: Trail, route: Route, raw: bytes, limits: Limits) -> prompt.Reading:
     """The body as a call of its dialect, and what personal data is in it: where, which kinds, how many."""
     began = await Clock()
-    reading = await Compute(len(raw), prompt.understood, (route, raw, limits.json_depth))
+    reading = await Compute(places.weight(raw), prompt.understood, (route, raw, limits.json_depth))
     trail.row.redact_us = (await Clock() - began) // 1000
     trail.row.findings_prompt = reading.counts
     return reading
@@ -243,7 +243,8 @@ async def cleaned(trail: Trail, raw: bytes, reading: prompt.Reading, verdict: Ve
         return raw
     began = await Clock()
     clean: bytes
-    clean, trail.row.redacted_prompt = await Compute(len(raw), prompt.cleaned, (raw, reading, verdict.actions, more))
+    weight = places.weight(raw, sum(reading.counts.values()))
+    clean, trail.row.redacted_prompt = await Compute(weight, prompt.cleaned, (raw, reading, verdict.actions, more))
     trail.row.redact_us += (await Clock() - began) // 1000
     return clean
 

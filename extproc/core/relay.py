@@ -16,7 +16,7 @@ from contracts.settings import Limits
 from contracts.snapshot import ModelRecord
 from custody import scrub
 from custody.secret import Secret
-from extproc.core import headers, refusals
+from extproc.core import headers, places, refusals
 from extproc.core.answer import BufferedAnswer, buffered
 from extproc.core.dialects import Call, Route
 from extproc.core.effects import Answer, Compute, Cut, Hold, PassAnswerHead, PassBody, PassTrailers, Reply
@@ -77,7 +77,7 @@ async def whole(
     kind = headers.media_type(head.headers)
     asked = (route, clean, verdict.actions, limits.json_depth, head.status == OK, kind)
     try:
-        read = await Compute(len(clean), buffered, asked)
+        read = await Compute(places.weight(clean), buffered, asked)
     except Unreadable as why:
         message = f"The provider answered {head.status} with what can't be read: {why}. It was not passed on."
         raise UpstreamError(message, termination="upstream_garbage") from None
