@@ -44,8 +44,9 @@ WAYS: dict[str, list[dict[str, Any]]] = {
     "container": [{"container": "c-1"}, {"tools": [{"type": "code_interpreter", "container": "c-1"}]}],
     "mcp_servers": [{"mcp_servers": [{"type": "url", "url": "https://mcp.example", "name": "m"}]}],
     "web_search_options": [{"web_search_options": {"search_context_size": "low"}}],
-    **{name: [{name: "x"}] for name in ("service_tier", "speed", "inference_geo")},
-    **{name: [{name: {"type": "x"}}] for name in ("thread", "diagnostics", "billing_policy", "fallbacks")},
+    **{name: [{name: "x"}] for name in ("service_tier", "speed", "inference_geo", "preset", "route")},
+    **{name: [{name: ["x"]}] for name in ("models", "plugins")},
+    **{name: [{name: {"type": "x"}}] for name in ("thread", "diagnostics", "billing_policy", "fallbacks", "provider", "search_parameters")},
     **{
         f"tool:{name}": [{"tools": [{"type": kind, "name": "t"}]} for kind in (name, *more)]
         for name, more in {

@@ -20,9 +20,13 @@ name: Final = "openai"
 credential_header: Final = ("authorization", "Bearer ")
 
 KEEPS: Final = (
-    "background", "conversation", "previous_response_id", "prompt_cache_retention", "service_tier", "store", "web_search_options",
+    "background", "conversation", "models", "plugins", "preset", "previous_response_id", "prompt_cache_retention", "provider", "route",
+    "search_parameters", "service_tier", "store", "web_search_options",
 )  # fmt: skip
-"""Members that keep state at the provider, reach out, or choose how it is billed."""
+"""Members that keep state at the provider, reach out, let another model answer, or choose where and at what price it is done.
+
+`models`, `plugins`, `preset`, `provider` and `route` are OpenRouter's, `search_parameters` xAI's.
+"""
 
 _LOCAL_TOOLS: Final = frozenset({"function", "custom", "local_shell", "apply_patch"})
 """Tools that the app runs itself."""
