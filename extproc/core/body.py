@@ -13,6 +13,7 @@ what there is without saying where, and places are made only by `Document.leaves
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -30,7 +31,8 @@ LONG_NUMBER: Final = 1_000_000
 EXACT: Final = 1 << 53
 """From here on a double can't hold every whole number (IEEE 754; RFC 7493, section 2.2)."""
 
-_WHOLE_NUMBER: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|(?P<digits>[0-9]{16,})(?![0-9.eE])|[0-9][0-9.eE+-]*+', re.DOTALL)
+_LONG: Final = 16
+_NUMBER: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|(?P<digits>[0-9][0-9.eE+-]*+)', re.DOTALL)
 
 
 class Malformed(ValueError):  # noqa: N818 - a name of the contract between the stages: what the bytes are
@@ -166,10 +168,16 @@ def _refuse_alike(objects: list[dict[str, Any]]) -> None:
 
 
 def _refuse_inexact(raw: bytes) -> None:
-    for found in _WHOLE_NUMBER.finditer(raw):
+    for found in _NUMBER.finditer(raw):
         digits = found["digits"]
-        if digits and int(float(digits)) != int(digits):
+        if digits and len(digits) >= _LONG and not _exact(digits.decode()):
             raise Malformed("it has a whole number that not every parser can hold; send it as a string")
+
+
+def _exact(digits: str) -> bool:
+    """Whether readers with doubles and with decimals take a number for the same: by its value, or by how doubles are written."""
+    double = float(digits)
+    return double < EXACT or Decimal(digits) in {Decimal(double), Decimal(repr(double))}
 
 
 def _collect(node: Any, path: Path, token: int, found: list[Leaf]) -> int:

@@ -13,7 +13,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -96,6 +96,14 @@ class Pending:
     """The exchange waits for something outside the process."""
 
     what: Awaitable[Any]
+
+
+class Turn:
+    """One turn of the event loop for everybody else. No coroutine: one whose exchange ends first would warn that nobody awaited it."""
+
+    def __await__(self) -> Generator[None]:
+        """As `asyncio.sleep(0)`."""
+        yield
 
 
 REPLIED: Final = object()
@@ -254,7 +262,7 @@ CARRY: Final[dict[type, Callable[[Conversation, Any], Any]]] = {
     OpenCredential: lambda c, effect: c.gate.opener.open(c.world.snapshot, effect.name),
     Answer: Conversation.answer,
     Emit: lambda c, effect: c.gate.book.row(effect.row),
-    Pause: lambda _c, _effect: Pending(asyncio.sleep(0)),
+    Pause: lambda _c, _effect: Pending(Turn()),
     Clock: lambda _c, _effect: time.monotonic_ns(),
     Complain: lambda _c, effect: complain(effect.fault),
 }
