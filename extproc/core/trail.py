@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from contracts.audit import AuditRow
@@ -19,6 +20,7 @@ from extproc.core.answer import estimated_tokens
 from extproc.core.dialects import Call, Route
 from extproc.core.effects import Next, Reply
 from extproc.core.events import Event, RequestHead, ResponseHead
+from extproc.core.tally import told
 from extproc.core.world import Asker
 
 UNDECLARED: Final = "(undeclared)"
@@ -39,6 +41,12 @@ _PATH_LENGTH: Final = 512
 def keyless(text: str) -> str:
     """A text of the app's without the virtual key it may hold by mistake."""
     return _KEY.sub("[virtual key]", text) if "pcl_" in text else text
+
+
+@lru_cache(maxsize=512)
+def shown(text: str) -> str:
+    """A text of the app's that says nothing of whom it serves, and so holds no personal data in the row. Apps repeat themselves."""
+    return told(keyless(text))
 
 
 @dataclass(slots=True)
@@ -64,8 +72,8 @@ class Trail:
                 organisation=snapshot.organisation,
                 client_address=head.source_address,
                 method=headers.first(head.headers, ":method"),
-                path=keyless(headers.first(head.headers, ":path").partition("?")[0])[:_PATH_LENGTH],
-                user_agent=keyless(headers.first(head.headers, "user-agent"))[:_AGENT_LENGTH],
+                path=shown(headers.first(head.headers, ":path").partition("?")[0])[:_PATH_LENGTH],
+                user_agent=shown(headers.first(head.headers, "user-agent"))[:_AGENT_LENGTH],
                 trace_id=trace_id,
                 span_id=span_id,
                 plane=plane,

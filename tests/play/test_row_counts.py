@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -68,6 +69,15 @@ def test_a_request_that_the_provider_refused_costs_nothing() -> None:
         head(), *sent(), to(answer_head(500)), replies(PassAnswerHead), to(piece("{}", end=True)), refuses(502, "upstream_error"), emits()
     )
     assert (row.input_tokens, row.cost_nanousd, row.usage_source) == (0, 0, "none")
+
+
+def test_a_path_and_an_agent_are_in_the_row_without_what_is_looked_for() -> None:
+    """The path that nobody serves and the agent's name are the caller's text."""
+    said = {":path": f"/v1/{ADDRESS}?key=x", "user-agent": f"app/1 ({ADDRESS})"}
+    asked = head()
+    asked = replace(asked, headers=(*((name, text) for name, text in asked.headers if name not in said), *said.items()))
+    row = play(asked, refuses(404, "unknown_route"), emits())
+    assert (row.path, row.user_agent) == ("/v1/[EMAIL_ADDRESS]", "app/1 ([EMAIL_ADDRESS])")
 
 
 @pytest.mark.parametrize("stream", [False, True])
