@@ -128,8 +128,9 @@ def told(text: str) -> str:
     return actions.apply(text, actions.edits(findings, {"*": "redact"})) if findings else text
 
 
-def _inside(path: Path, echoes: Iterable[Path]) -> bool:
-    return any(path[: len(echo)] == echo for echo in echoes)
+def _inside(path: Path, echoes: Mapping[Path, None]) -> bool:
+    """Whether it lies in one of them. There may be as many as choices, so they are looked up and not gone through."""
+    return any(path[:length] in echoes for length in range(1, len(path) + 1))
 
 
 def size(text: str, edits: Sequence[Edit]) -> int:
