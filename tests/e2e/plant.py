@@ -224,9 +224,10 @@ def of_answers(gate: Gate, route: Route, *, failed: bool = False) -> Line:
 def of_streams(gate: Gate, route: Route) -> Line:
     """Addresses in the route's events, whole and split over them, the bytes cut anyhow: what the app got."""
     line = Line(route.name, "streams")
-    for number, (planted, sent) in enumerate((*streams(route, WRITTEN), *split_streams(route))):
+    whole, split = list(streams(route, WRITTEN)), list(split_streams(route))
+    for number, (planted, sent) in enumerate((*split, *whole)):
         line.planted += planted
-        cut = {"chunk_sizes": [(7, 64, 1000)[number % 3]]}
+        cut = {"chunk_sizes": [(7, 64, 1000)[number % 3] if number else 1]}
         _answered(gate, route, line, {"body": sent.decode(), "headers": STREAM_HEAD, **cut}, stream=True)
     return line
 
