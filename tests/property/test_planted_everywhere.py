@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from shapes import routes as shapes
@@ -27,6 +28,7 @@ from shapes.planting import (
 
 from contracts.errors import InvalidRequest
 from extproc.core.dialects import Route
+from extproc.core.dialects.shape import UNSCANNED
 
 every_route = pytest.mark.parametrize("route", ROUTES, ids=[route.name for route in ROUTES])
 
@@ -135,6 +137,39 @@ def test_an_address_in_a_file_stays_here(route: Route, written: str) -> None:
         if out != f"{before}{json.dumps(written + in_base64('[EMAIL_ADDRESS]'))}{after}".encode():
             holes.append(hole(leaf, before, written, after, out))
     none_of(holes)
+
+
+ODD_FILES: Final = (
+    "data:text/plain,{percent}",
+    "data:,{percent}",
+    "data:text/csv;base64,{base64}!!",
+    'data:text/csv;x="a,b";base64,{base64}',
+    "data:text/plain;charset=utf-16;base64,{utf16}",
+    "data:application/pdf;base64,{base64}",
+    "data:image/svg+xml;base64,{base64}",
+    "\n\t data:audio/wav;base64,{base64}",
+)
+"""Files with an address in them that are not UTF-8 text in base64."""
+
+
+@every_route
+@pytest.mark.parametrize("written", ODD_FILES)
+def test_a_file_that_is_not_read_is_told(route: Route, written: str) -> None:
+    """Wherever a text may stand: what goes on unread is a finding, and the profile says whether it may."""
+    for _, leaf, before, after in planted_requests(route, "text"):
+        planted = address()
+        forms = {
+            "percent": planted.replace("@", "%40"),
+            "base64": in_base64(planted),
+            "utf16": b64encode(planted.encode("utf-16")).decode(),
+        }
+        if not unread(route, f'{before}"words"{after}'):
+            assert unread(route, f"{before}{json.dumps(written.format(**forms))}{after}"), leaf
+
+
+def unread(route: Route, text: str) -> int:
+    """How many parts of a request are told to be unread."""
+    return sum(count for kind, count in sent_on(route, text.encode())[1].items() if kind.startswith(UNSCANNED))
 
 
 # ── answers in one piece ───────────────────────────────────────────────────────
