@@ -133,7 +133,7 @@ def _stages(policy: EmbeddedPolicy, spool: Spool) -> dict[str, float]:
         "find personal data": timed(lambda: search(document, ROUTE.dialect.structural)),
         "policy input": timed(lambda: policy_input(WORLD, head, ROUTE, model, asker, reading)),
         "verdict": timed(lambda: policy.decide(question), times=500),
-        "rename the model": timed(lambda: prompt.cleaned(raw, reading, verdict.actions, [prompt.named("tiny", call)])),
+        "rename the model": timed(lambda: prompt.cleaned(raw, reading, verdict.actions, [prompt.named("tiny", reading.call)])),
         "intent and row to the spool": timed(recorded, times=500),
         "write the route's answer": timed(lambda: envoy_wire.reply(opened, head.id)),
         "read the answer's head": timed(lambda: envoy_wire.event(third, 0, 0)),

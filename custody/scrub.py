@@ -18,7 +18,7 @@ _SPELT: Final = re.compile(rb"\\(?:u00[2-7][0-9a-fA-F]|/)")
 
 
 def scrub(raw: bytes, secret: Secret) -> bytes:
-    """`raw` without the secret, also where escapes of JSON, or of JSON in JSON, spell it: providers echo what they were sent in their errors."""
+    """`raw` without the secret, also where escapes of JSON, or of JSON in JSON, spell it: providers repeat it in their errors."""
     value = secret.reveal(REVEAL)
     if len(value) < SHORTEST:
         return raw

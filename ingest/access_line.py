@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 
 import orjson
 
+from extproc.redact.kept import told
 from ingest.columns import Row
 
 _NAMELESS = UUID("6a3c1f0e-7d2b-5c44-9e0a-0f1d2c3b4a59")  # a namespace of our own, for lines whose exchange has no usable id
@@ -68,10 +69,10 @@ def line(said: dict[str, Any], at: str) -> Line:
     known = {
         "time": start,
         "method": _word(said, "method"),
-        "path": _word(said, "path"),
+        "path": told(_word(said, "path")),
         "status": status,
         "client_address": _word(said, "client_address"),
-        "user_agent": _word(said, "user_agent")[:200],
+        "user_agent": told(_word(said, "user_agent"))[:200],
         "route": _word(said, "route"),
         "provider": _word(said, "provider"),
         "request_bytes": _number(said, "request_bytes"),

@@ -12,9 +12,10 @@ from extproc.core.body import Document
 from extproc.core.dialects import Dialect, Route
 from extproc.core.places import Place, search
 from extproc.core.spans import rewrite
-from extproc.core.tally import Blocked, Tally, Unreadable, changes_of, of_its_dialect, readable, size, told
+from extproc.core.tally import Blocked, Tally, Unreadable, changes_of, of_its_dialect, readable, size
 from extproc.redact import actions
 from extproc.redact.actions import Edit
+from extproc.redact.kept import told
 from extproc.redact.scanner import scan
 
 _BYTES_PER_TOKEN: Final = 4

@@ -65,10 +65,11 @@ async def exchange(world: World, head: RequestHead) -> None:
         reading = await understood(trail, route, raw, world.limits)
         call = reading.call
         trail.asks(call, len(raw), declared=call.model in world.snapshot.models)
-        model = target(world.snapshot, route, call)
+        model = target(world.snapshot, call)
         trail.goes_to(model)
         verdict = trail.judged(await decided(trail, policy_input(world, head, route, model, asker, reading)))
         permitted(verdict)
+        spoken(world.snapshot, route, model)
         trail.row.actions = {f"prompt.{kind}": action for kind, action in prompt.done(reading, verdict.actions).items()}
         clean = await cleaned(trail, raw, reading, verdict, model, asker)
         await Record(Intent(row=trail.row))
@@ -172,15 +173,20 @@ async def understood(trail: Trail, route: Route, raw: bytes, limits: Limits) -> 
     return reading
 
 
-def target(snapshot: Snapshot, route: Route, call: Call) -> ModelRecord:
+def target(snapshot: Snapshot, call: Call) -> ModelRecord:
     """Where the model asked for goes. An undeclared one is refused like one that the key may not use."""
     model = snapshot.models.get(call.model)
     if model is None:
         raise NotAllowed(NO_SUCH_MODEL, reasons=("model_not_allowed",))
-    spoken = snapshot.providers[model.provider].dialect if model.provider in snapshot.providers else ""
-    if spoken != route.dialect.name:
-        raise InvalidRequest(f"The model {model.name} is not served on {route.path}: its provider speaks another dialect ({spoken}).")
     return model
+
+
+def spoken(snapshot: Snapshot, route: Route, model: ModelRecord) -> None:
+    """The model's provider speaks the route's dialect. Asked after the verdict, so that nobody learns of models that are not theirs."""
+    provider = snapshot.providers.get(model.provider)
+    if provider is None or provider.dialect != route.dialect.name:
+        other = provider.dialect if provider else "none"
+        raise InvalidRequest(f"The model {model.name} is not served on {route.path}: its provider speaks another dialect ({other}).")
 
 
 NO_SUCH_MODEL: Final = "This key may not use that model. Ask whoever runs this gate which models it may use."

@@ -98,8 +98,9 @@ def _held(leaf: Leaf, start: int | None) -> tuple[Place, str]:
         if kind := _unread_url(url):
             return _place(leaf, scan(leaf.text)), kind
     text = held(leaf.text, start or 0)
-    if text is None or (start and scan(leaf.text[:start])):
-        return _place(leaf, scan(leaf.text)), FILE  # what stands in a URL's own words is edited there, and the rest counts as unread
+    if text is None or data_url.head(text) or (start and scan(leaf.text[:start])):
+        # What stands in a URL's own words is edited there, and the rest counts as unread; so does a file within a file.
+        return _place(leaf, scan(leaf.text)), FILE
     return _place(leaf, scan(text), start), ""
 
 

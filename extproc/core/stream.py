@@ -25,11 +25,12 @@ from extproc.core.dialects import Channel, Facts, Route
 from extproc.core.places import Place, search
 from extproc.core.spans import rewrite
 from extproc.core.sse import Event, EventTooLarge, Splitter
-from extproc.core.tally import Cut, Tally, Unreadable, changes_of, of_its_dialect, readable, size, told
+from extproc.core.tally import Cut, Tally, Unreadable, changes_of, of_its_dialect, readable, size
 from extproc.redact import actions
 from extproc.redact.actions import Edit
 from extproc.redact.finding import Detector
 from extproc.redact.growing import GrowingText
+from extproc.redact.kept import told
 from extproc.redact.scanner import scan
 from extproc.redact.window import Settled
 
@@ -38,6 +39,9 @@ STREAM_DEPTH: Final = 128
 
 PATIENCE: Final = 16
 """Events with text of the same choice that a text may keep waiting without growing itself."""
+
+MOST_TEXTS: Final = 4096
+"""Texts that go on at the same time: choices, tool calls and their members."""
 
 MOST_HELD: Final = 4 << 20
 """Bytes of events. When more wait for one text, it is decided as if it had ended: memory stays flat whatever a provider does."""
@@ -309,6 +313,8 @@ class StreamedAnswer:
             raise Unreadable("the provider went on with a text that it had finished")
         text = self._texts.get(channel)
         if text is None:
+            if len(self._texts) >= MOST_TEXTS:
+                raise Unreadable("it has more texts at once than any answer")
             text = self._texts[channel] = _Text(self._tally, self._more)
         start = text.length
         text.grow(leaf.text, self._turns.get(channel[0], 0))

@@ -16,7 +16,6 @@ from extproc.core.spans import Change, Replaced
 from extproc.redact import actions
 from extproc.redact.actions import Edit
 from extproc.redact.finding import Finding
-from extproc.redact.scanner import scan
 
 T = TypeVar("T")
 
@@ -120,12 +119,6 @@ def _emptied(document: Document, path: Path) -> Change:
     for step in path:
         node = node[step]
     return Replaced(path, b"[]" if type(node) is list else b"null")
-
-
-def told(text: str) -> str:
-    """What an answer says of itself, for the row: nothing that is looked for stays in it, whatever the table says."""
-    findings = scan(text)
-    return actions.apply(text, actions.edits(findings, {"*": "redact"})) if findings else text
 
 
 def _inside(path: Path, echoes: Mapping[Path, None]) -> bool:

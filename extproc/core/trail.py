@@ -20,8 +20,8 @@ from extproc.core.answer import estimated_tokens
 from extproc.core.dialects import Call, Route
 from extproc.core.effects import Next, Reply
 from extproc.core.events import Event, RequestHead, ResponseHead
-from extproc.core.tally import told
 from extproc.core.world import Asker
+from extproc.redact.kept import told
 
 UNDECLARED: Final = "(undeclared)"
 """Stands for a model that nobody declared: its name is the caller's text, and may be anything, a key pasted by mistake too."""
@@ -183,10 +183,10 @@ class Trail:
     def refused(self, why: Refused, *, status: int | None = None) -> None:
         """The exchange is over by a refusal; a provider's failure is told apart from ours.
 
-        `status` is what the app got, where the answer's head had left before the refusal. A provider that has answered wants
-        to be paid, though nobody could read or keep what it said.
+        `status` is what the app got, where the answer's head had left before the refusal. A provider that has answered, or
+        is still at it, wants to be paid, though nobody could read or keep what it said.
         """
-        if self.unpaid and self.row.provider_status in _ANSWERED:
+        if self.unpaid and (self.row.provider_status in _ANSWERED or isinstance(why, UpstreamTimeout)):
             self.used(None, *self.unpaid, text_bytes=0)
         upstream = isinstance(why, UpstreamError | UpstreamTimeout)
         cut = status is not None

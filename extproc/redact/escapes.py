@@ -2,7 +2,8 @@ r"""JSON written inside a text: its escapes are read, so that what they spell is
 
 Tool arguments, tool results and structured answers are JSON in a JSON string; once the outer string is read,
 `\u0040` may still stand there for `@`. Read are `\uXXXX` and `\" \\ \/` (RFC 8259, section 7), up to LEVELS
-deep, for JSON in JSON in JSON. The letter escapes (`\n` …) stay as they are: in prose they are as often a
+deep, for JSON in JSON in JSON; and Markdown's escapes of the signs that addresses have (CommonMark, section 2.4): models write
+`joe\_smith@example.com`. The letter escapes (`\n` …) stay as they are: in prose they are as often a
 path's backslash, and detectors know that the letter after a backslash is no part of a word.
 """
 
@@ -16,7 +17,7 @@ LEVELS: Final = 3
 
 _ESCAPE: Final = re.compile(
     r"\\(?:u(?P<high>[dD][89abAB][0-9a-fA-F]{2})\\u(?P<low>[dD][c-fC-F][0-9a-fA-F]{2})"
-    r"|u(?P<plain>(?![dD][89a-fA-F])[0-9a-fA-F]{4})|(?P<sign>[\"\\/])|.)",
+    r"|u(?P<plain>(?![dD][89a-fA-F])[0-9a-fA-F]{4})|(?P<sign>[\"\\/_.@+-])|.)",
     re.DOTALL,
 )
 _UNIT: Final = re.compile(r"\\u[0-9a-fA-F]{0,4}")

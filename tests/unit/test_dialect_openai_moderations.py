@@ -65,7 +65,7 @@ def test_an_input_of_another_kind_is_named(given: Any) -> None:
     with pytest.raises(Malformed, match="input"):
         call(input=given)
     with pytest.raises(Malformed, match="model"):
-        openai_moderations.call(read(b'{"input":"x","model":null}', max_depth=64))
+        openai_moderations.call(read(b'{"input":"x","model":""}', max_depth=64))
     with pytest.raises(Malformed, match="input is written in another case"):
         call(INPUT="x")
 
@@ -76,6 +76,10 @@ def test_a_request_that_names_no_model_goes_to_openais_default() -> None:
     called = openai_moderations.call(read(raw, max_depth=64))
     assert (called.model, called.names_model) == ("omni-moderation-latest", False)
     assert rewrite(raw, [prompt.named("judge", called)]) == b'{"input":"x","model":"judge"}'
+    raw = b'{"model":null,"input":"x"}'
+    called = openai_moderations.call(read(raw, max_depth=64))
+    assert called.model == "omni-moderation-latest"
+    assert rewrite(raw, [prompt.named("judge", called)]) == b'{"model":"judge","input":"x"}'
 
 
 def test_every_text_of_a_request_is_looked_into() -> None:

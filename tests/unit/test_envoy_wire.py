@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from custody.secret import Secret
-from extproc.core.effects import Cut, OpenRoute, PassAnswerHead, PassBody, PassHead, PassTrailers, OwnAnswer
+from extproc.core.effects import Cut, OpenRoute, OwnAnswer, PassAnswerHead, PassBody, PassHead, PassTrailers
 from extproc.core.events import RequestBody, ResponseBody, ResponseHead, ResponseTrailers
 from extproc.edge import envoy_wire
 from extproc.edge.proto import ext_proc_pb2 as pb

@@ -167,3 +167,10 @@ def test_the_words_of_a_data_url_are_text() -> None:
     """Before the comma anything may stand; what is found there goes, and what comes after counts as unread."""
     raw = json.dumps({"a": "data:text/plain;x=bob@example.org;base64," + coded(A)}).encode()
     assert redacted(raw) == raw.replace(b"bob@example.org", b"[EMAIL_ADDRESS]")
+
+
+def test_a_file_within_a_file_is_not_opened_and_counts_as_unread() -> None:
+    """A text file that is a data URL itself."""
+    inner = "data:text/plain;base64," + coded(A)
+    found = looked({"f": "data:text/plain;base64," + coded(inner)})
+    assert found.unread == {"UNSCANNED_FILE": 1}

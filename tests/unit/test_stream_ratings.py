@@ -21,7 +21,7 @@ def rated(piece: str, finish: str | None = None) -> bytes:
 
 
 def test_what_is_said_about_a_choice_in_each_event_holds_up_nothing() -> None:
-    """ "safe" in one event and "safe" in the next are no word that grows."""
+    """The word "safe" in one event and again in the next is no word that grows."""
     answer = StreamedAnswer(ROUTE, REDACT)
     waiting = 0
     for number in range(40):

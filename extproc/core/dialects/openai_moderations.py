@@ -37,10 +37,9 @@ def call(document: Document) -> Call:
         openai_parts.look(given, ("input",), media, features)
     elif not (type(given) is str or (type(given) is list and all(type(text) is str for text in given))):
         raise Malformed("input is missing, or neither a string nor an array of strings, nor one of parts with a type")
-    named = "model" in body
     return Call(
-        model=model_of(body) if named else DEFAULT_MODEL,
-        names_model=named,
+        model=DEFAULT_MODEL if body.get("model") is None else model_of(body),
+        names_model="model" in body,
         messages=len(given) if type(given) is list else 1,
         unread=media.counts,
         files=tuple(media.files),
