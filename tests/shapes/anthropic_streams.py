@@ -50,6 +50,7 @@ MESSAGES: Final = Stream(
         _block("input", 3, _used("tool_use"), "input_json_delta", "partial_json"),
         _block("input of a parallel call", 4, _used("tool_use"), "input_json_delta", "partial_json"),
         _block("input of a hosted tool", 5, _used("server_tool_use"), "input_json_delta", "partial_json"),
+        _block("compaction", 7, {"type": "compaction", "content": ""}, "compaction_delta", "content"),
         _block("a text of next year", 6, {"type": "thing_of_next_year"}, "delta_of_next_year", "words"),
     ),
     end=lambda _texts: [

@@ -10,7 +10,9 @@ from functools import cache
 from typing import Any, Final
 
 from anthropic import types as anthropic
-from anthropic.types import message_count_tokens_params, message_create_params
+from anthropic.types import beta, message_count_tokens_params, message_create_params
+from anthropic.types.beta import message_count_tokens_params as beta_count_tokens_params
+from anthropic.types.beta import message_create_params as beta_create_params
 from openai import types as openai
 from openai.types import completion_create_params, embedding_create_params, moderation_create_params
 from openai.types import shared as openai_shared
@@ -18,6 +20,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.chat import completion_create_params as chat_params
 from openai.types.responses import Response, response_create_params, response_stream_event
 from shapes import anthropic_streams, openai_streams
+from shapes.planting import fresh
 from shapes.samples import FREE, FUTURE, Overrides, samples
 from shapes.streams import Document, Stream
 
@@ -169,12 +172,21 @@ def _of_moderations() -> Shapes:
     return Shapes(_requests(moderation_create_params.ModerationCreateParams), _answers(openai.ModerationCreateResponse), _openai_errors())
 
 
+def _new(known: tuple[Document, ...], given: tuple[Document, ...]) -> tuple[Document, ...]:
+    """What is known, and of what is given those that have a place which that has not."""
+    both = (*known, *given)
+    wanted = {id(document) for document, _ in fresh(both)} | {id(document) for document in known}
+    return tuple([document for document in both if id(document) in wanted])
+
+
 def _of_messages() -> Shapes:
+    plain = _requests(message_create_params.MessageCreateParamsNonStreaming, *_MESSAGES)
+    events = (*_answers(anthropic.RawMessageStreamEvent), {"type": "ping", FUTURE: "text"}, *_anthropic_errors())
     return Shapes(
-        _requests(message_create_params.MessageCreateParamsNonStreaming, *_MESSAGES),
-        _answers(anthropic.Message),
+        _new(plain, _requests(beta_create_params.MessageCreateParamsNonStreaming)),
+        _new(_answers(anthropic.Message), _answers(beta.BetaMessage)),
         _anthropic_errors(),
-        (*_answers(anthropic.RawMessageStreamEvent), {"type": "ping", FUTURE: "text"}, *_anthropic_errors()),
+        _new(events, _answers(beta.BetaRawMessageStreamEvent)),
         anthropic_streams.MESSAGES,
         _FILES_OF_MESSAGES,
     )
@@ -182,8 +194,8 @@ def _of_messages() -> Shapes:
 
 def _of_count_tokens() -> Shapes:
     return Shapes(
-        _requests(message_count_tokens_params.MessageCountTokensParams),
-        _answers(anthropic.MessageTokensCount),
+        _new(_requests(message_count_tokens_params.MessageCountTokensParams), _requests(beta_count_tokens_params.MessageCountTokensParams)),
+        (*_answers(anthropic.MessageTokensCount), *_answers(beta.BetaMessageTokensCount)),
         _anthropic_errors(),
     )
 
