@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from contracts.errors import Refused, UpstreamError
-from contracts.policy import Verdict
+from contracts.policy import Actions, Verdict
 from contracts.settings import Limits
 from contracts.snapshot import ModelRecord
 from custody import scrub
@@ -21,7 +21,8 @@ from extproc.core.answer import BufferedAnswer, buffered
 from extproc.core.dialects import Call, Route
 from extproc.core.effects import Answer, Compute, Cut, Hold, PassAnswerHead, PassBody, PassTrailers, Reply
 from extproc.core.events import Event, Headers, ResponseBody, ResponseHead, ResponseTrailers
-from extproc.core.stream import StreamedAnswer
+from extproc.core.heavy import looked_into
+from extproc.core.stream import STREAM_DEPTH, StreamedAnswer
 from extproc.core.tally import CREDENTIAL, Blocked, Unreadable
 from extproc.core.trail import Trail
 from extproc.redact.finding import Detector, Finding
@@ -123,14 +124,15 @@ async def streamed(
 ) -> None:
     """An answer in events: each leaves as soon as its text is decided."""
     without, more = lambda raw: scrub.scrub(raw, secret), (echoes(secret),)
-    stream = StreamedAnswer(route, verdict.actions, hides_usage=call.hides_usage, without=without, more=more)
+    stream = StreamedAnswer(route, verdict.actions, hides_usage=call.hides_usage, apart=True, without=without, more=more)
     begin = PassAnswerHead(refusals.told(trail.row, head.headers), not_shown(head, secret), streamed=True)
     event: Event = head
     try:
         event = await trail.says(begin)
         while isinstance(event, ResponseBody):
             trail.first_bytes(event.at)
-            out = stream.feed(event.data) + (stream.finish() if event.end else b"")
+            out = await fed(stream, event.data, route, verdict.actions)
+            out += stream.finish() if event.end else b""
             trail.row.response_bytes += len(out)
             piece = PassBody(None if out == event.data else out)
             if event.end:
@@ -150,6 +152,20 @@ async def streamed(
         note(trail, stream)
         trail.row.chunks = stream.chunks
         trail.used(stream.usage, route, model, stream.text_bytes_out, whole=stream.done or bool(stream.finish_reasons))
+
+
+async def fed(stream: StreamedAnswer, data: bytes, route: Route, wanted: Actions) -> bytes:
+    """What may leave of the stream once it has `data`. A heavy event is looked into where it holds up nobody else."""
+    out = stream.feed(data)
+    while stream.heavy and stream.heavy.data:
+        heavy = stream.heavy.data
+        try:
+            looked = await Compute(places.weight(heavy), looked_into, (route, heavy, wanted, STREAM_DEPTH))
+            out += stream.go_on(looked)
+        except (Blocked, Unreadable) as why:
+            why.before = out + why.before
+            raise
+    return out
 
 
 def closed(trail: Trail, stream: StreamedAnswer, out: bytes = b"") -> None:

@@ -16,17 +16,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 from contracts.policy import Actions
 from contracts.usage import Usage
 from extproc.core.body import Document, Leaf
 from extproc.core.dialects import Channel, Facts, Route
-from extproc.core.places import Place, search
+from extproc.core.heavy import HEAVY, Looked, wholes
+from extproc.core.places import Place, search, weight
 from extproc.core.spans import rewrite
 from extproc.core.sse import Event, EventTooLarge, Splitter
 from extproc.core.tally import Cut, Tally, Unreadable, changes_of, of_its_dialect, readable, size
-from extproc.redact import actions
 from extproc.redact.actions import Edit
 from extproc.redact.finding import Detector
 from extproc.redact.growing import GrowingText
@@ -134,6 +135,7 @@ class StreamedAnswer:
         failed: an event reported an error of the provider.
         truncated: the stream ended in the middle of an event, which is dropped as readers do.
         text_bytes_out: UTF-8 bytes of what the model wrote and what left, after redaction.
+        heavy: an event that is too much work to be looked into here, with `apart`; None where there is none.
 
     Raises (from `feed` and `finish`; the stream must then be cut and this object let go):
         Blocked: a finding whose action is block. Nothing of it has left.
@@ -146,6 +148,7 @@ class StreamedAnswer:
         wanted: Actions,
         *,
         hides_usage: bool = False,
+        apart: bool = False,
         max_depth: int = STREAM_DEPTH,
         without: Callable[[bytes], bytes] = bytes,
         more: tuple[Detector, ...] = (),
@@ -159,6 +162,9 @@ class StreamedAnswer:
         self.failed = False
         self.truncated = False
         self.text_bytes_out = 0
+        self.heavy: Event | None = None
+        self._apart = apart
+        self._coming: Iterator[Event] = iter(())
         self._dialect = route.dialect
         self._hides_usage = hides_usage
         self._depth = max_depth
@@ -188,8 +194,16 @@ class StreamedAnswer:
         return self._tally.redacted
 
     def feed(self, data: bytes) -> bytes:
-        """Take bytes of the stream, give those that may leave."""
-        return self._pass(self._splitter.feed(data))
+        """Take bytes of the stream, give those that may leave. With `apart` it stops before an event that is `heavy`."""
+        self._coming = self._splitter.feed(data)
+        return self._pass(self._coming)
+
+    def go_on(self, looked: Looked) -> bytes:
+        """Take in the heavy event as it was given back, and go on behind it."""
+        event, self.heavy = self.heavy, None
+        if event is None:
+            raise TypeError("no event waits")
+        return self._pass(chain((event,), self._coming), looked=looked)
 
     def finish(self) -> bytes:
         """The stream is over, by its end or by trailers: all that is held is decided and leaves."""
@@ -202,12 +216,16 @@ class StreamedAnswer:
         self.truncated = bool(rest.strip())
         return out
 
-    def _pass(self, events: Iterator[Event], *, last: bool = False) -> bytes:
+    def _pass(self, events: Iterator[Event], *, last: bool = False, looked: Looked | None = None) -> bytes:
         out: list[bytes] = []
         try:
             for event in events:
-                self._held.append(self._absorb(event))
+                if self._apart and looked is None and event.data and weight(event.data) > HEAVY:
+                    self.heavy = event
+                    break
+                self._held.append(self._absorb(event, looked))
                 self._release(out)
+                looked = None
             if last:
                 self._finish_texts(self._texts)
                 self._release(out)
@@ -238,8 +256,8 @@ class StreamedAnswer:
 
     # ── one event in ──
 
-    def _absorb(self, event: Event) -> _Held:
-        event = self._scrubbed(event)
+    def _absorb(self, event: Event, looked: Looked | None) -> _Held:
+        event = self._scrubbed(event, event.data if looked is None else looked.data)
         if event.beside and self._tally.judge(scan(event.beside.decode(errors="replace"))):
             event = Event(event.without_rest(), event.data, None)
         held = _Held(event)
@@ -251,20 +269,20 @@ class StreamedAnswer:
             return held
         self.chunks += 1
         held.document = readable(event.data, self._depth)
-        self._absorb_document(held, held.document)
+        self._absorb_document(held, held.document, looked)
         return held
 
-    def _scrubbed(self, event: Event) -> Event:
-        """The event without what the whole stream may not have, whatever the table says."""
+    def _scrubbed(self, event: Event, data: bytes | None) -> Event:
+        """The event with this data, and without what the whole stream may not have, whatever the table says."""
         if event.beside and self._without(event.beside) != event.beside:
             event = Event(event.without_rest(), event.data, None)
-        clean = self._without(event.data) if event.data else event.data
+        clean = self._without(data) if data else data
         if clean is None or clean == event.data:
             return event
         span = (event.span[0], event.span[0] + len(clean)) if event.span else None
         return Event(event.with_data(clean), clean, span, event.beside)
 
-    def _absorb_document(self, held: _Held, document: Document) -> None:
+    def _absorb_document(self, held: _Held, document: Document, looked: Looked | None) -> None:
         tree = document.tree
         facts = of_its_dialect(lambda: self._dialect.facts(tree))
         of_its_dialect(lambda: self._absorb_texts(held, document))
@@ -272,7 +290,7 @@ class StreamedAnswer:
             self._close(closed)
         if facts.done:
             self._end()
-        self._absorb_wholes(held, document, facts)
+        self._absorb_wholes(held, document, facts, looked)
         self.model = self.model or told(facts.model)
         self.id = self.id or told(facts.id)
         self.failed = self.failed or facts.failed
@@ -293,17 +311,20 @@ class StreamedAnswer:
         for group in grown:
             self._turns[group] = self._turns.get(group, 0) + 1
 
-    def _absorb_wholes(self, held: _Held, document: Document, facts: Facts) -> None:
+    def _absorb_wholes(self, held: _Held, document: Document, facts: Facts, looked: Looked | None) -> None:
         """Everything else in the event: texts of their own, names, numbers, and what can't be read."""
-        sighting, unread = search(document, self._dialect.structural), facts.unread
-        in_pieces = {piece.leaf.token for piece in held.pieces}
-        places = [place for place in sighting.places if place.named or place.token not in in_pieces]
-        counts = {kind: max(unread.get(kind, 0), sighting.unread.get(kind, 0)) for kind in (*unread, *sighting.unread)}
-        if places or counts:
-            counts |= actions.counts(finding for place in places for finding in place.findings)
-            self._tally.note(self._tally.fresh(counts) if facts.repeats else counts)
         before = self._tally.redacted
-        held.whole += [(place, self._tally.edits(place.findings)) for place in places]
+        if looked:
+            counts = looked.counts
+        else:
+            sighting = search(document, self._dialect.structural)
+            found, counts = wholes(sighting, facts, {piece.leaf.token for piece in held.pieces})
+        if counts:
+            self._tally.note(self._tally.fresh(counts) if facts.repeats else counts)
+        if looked:
+            self._tally.redacted += looked.redacted
+        else:
+            held.whole += [(place, self._tally.edits(place.findings)) for place in found]
         if facts.repeats:
             self._tally.redacted = max(before, self._tally.redacted - before)
 
