@@ -15,7 +15,7 @@ OPA  := $(firstword $(wildcard .tools/bin/opa) $(shell command -v opa 2>/dev/nul
 PYTHON := $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
 	$(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
 
-.PHONY: verbs demo test check bench clients locks _lint _locks _envoy _policies
+.PHONY: verbs demo test check bench fuzz clients locks _lint _locks _envoy _policies
 
 verbs:
 	@echo "make demo [ARGS=--once]   the whole gate on this machine, with a mock provider"
@@ -23,6 +23,7 @@ verbs:
 	@echo "make check                lint, types, import rules, locks, Envoy's and Rego's own checks"
 	@echo "make clients              Node's LLM clients, for the tests that drive them"
 	@echo "make bench [ARGS=…]       benchmarks; figures under bench/results/"
+	@echo "make fuzz [SECONDS=300] [TARGET=chat_stream]   any bytes at the parsers, for so long"
 
 demo: $(VENV)/.runtime
 	@$(BIN)/portcullis demo $(ARGS)
@@ -34,6 +35,11 @@ bench: $(VENV)/.dev
 	@$(BIN)/python bench/run.py $(ARGS)
 	@$(BIN)/python bench/bodies.py
 	@$(BIN)/python bench/beside.py $(ARGS)
+
+# All targets together for SECONDS, or one of them; what it finds is under .fuzz/. ARGS goes to tests/fuzz/run.py.
+SECONDS ?= 300
+fuzz: $(VENV)/.fuzz
+	@$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) $(addprefix --target ,$(TARGET)) $(ARGS)
 
 # The Node clients that tests/clients drives, from their lock. Where they are missing their tests are skipped, by name.
 clients: $(NODE_CLIENTS)/.package-lock.json
@@ -85,6 +91,10 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml $(VENV)/.bootstrap
 	@$(UV) pip sync --python $(BIN)/python --require-hashes requirements-dev.lock requirements-bootstrap.lock
 	@$(UV) pip install --python $(BIN)/python --no-build-isolation --no-deps --editable .
 	@touch $@ $(VENV)/.runtime
+
+$(VENV)/.fuzz: requirements-fuzz.lock $(VENV)/.dev
+	@$(UV) pip install --python $(BIN)/python --require-hashes -r requirements-fuzz.lock
+	@touch $@
 
 # npm and Node are a wheel of the dev lock, so that their version is one for everybody.
 $(NODE_CLIENTS)/.package-lock.json: tests/clients/node/package-lock.json tests/clients/node/.npmrc $(VENV)/.dev

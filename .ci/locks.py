@@ -19,6 +19,7 @@ LOCKS = {
     "requirements-bootstrap.lock": ["requirements-bootstrap.in"],
     "requirements.lock": ["pyproject.toml", "--extra", "embedded"],
     "requirements-dev.lock": ["pyproject.toml", "--extra", "embedded", "--group", "dev", "--constraints", "requirements.lock"],
+    "requirements-fuzz.lock": ["--group", "fuzz"],
 }
 """Lock → what it is compiled from. The dev lock has the runtime's versions, so one environment serves both."""
 

@@ -1,0 +1,106 @@
+"""Streamed answers of a route. Oracle: any bytes, however they are cut, give the same bytes and the same account, or end by the same one of our two errors.
+
+And: nothing planted can be read in what left, not in an event and not in a text put together from several; where nothing was found
+nothing changes. An error ends a stream in the same place whatever the cut: what left before it and what it says may leave, together, are one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fuzz.mutation import KEY
+from fuzz.oracles import BLOCK, REDACT, demand, dice_of, nothing_planted, nothing_planted_in, says_nothing_of_it, ways
+
+from contracts.policy import Actions
+from custody import scrub
+from custody.secret import Secret
+from extproc.core import relay
+from extproc.core.body import Malformed
+from extproc.core.dialects import Route
+from extproc.core.sse import Splitter
+from extproc.core.stream import StreamedAnswer
+from extproc.core.tally import Blocked, Cut, Unreadable
+
+_SECRET: Final = Secret(KEY)
+_MORE: Final = (relay.echoes(_SECRET),)
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What came of a stream: what left, how it ended, and what is known of it."""
+
+    out: bytes
+    end: str
+    account: tuple[Any, ...]
+    findings: Mapping[str, int]
+    rest: bytes
+
+
+def check(route: Route, data: bytes, closely: bool = False) -> None:
+    """The target."""
+    dice = dice_of(data)
+    hides = dice.random() < 0.3
+    tables = (REDACT, BLOCK) if closely else (BLOCK if dice.random() < 0.2 else REDACT,)
+    for table in tables:
+        whole = _passed(route, table, [data], hides=hides)
+        for pieces in ways(data, dice, closely=closely):
+            split = _passed(route, table, pieces, hides=hides)
+            demand(split == whole, "the cut matters", pieces, split, whole)
+        _left(route, whole)
+        if not (whole.end or hides or whole.findings or scrub.scrub(data, _SECRET) != data):
+            demand(whole.out + whole.rest == data, "nothing was found, and yet it changed", whole)
+
+
+def _passed(route: Route, table: Actions, pieces: list[bytes], *, hides: bool) -> Passed:
+    stream = StreamedAnswer(route, table, hides_usage=hides, without=lambda raw: scrub.scrub(raw, _SECRET), more=_MORE)
+    out, end = list[bytes](), ""
+    try:
+        out.extend(map(stream.feed, pieces))
+        out.append(stream.finish())
+    except (Blocked, Unreadable) as error:
+        says_nothing_of_it(error, Cut, Malformed, ValueError)
+        out.append(error.before)
+        end = f"{type(error).__name__} {error} {getattr(error, 'kinds', '')}"
+    left = b"".join(out)
+    account = (
+        stream.usage, stream.model, stream.id, stream.finish_reasons, stream.chunks, stream.done, stream.failed, stream.truncated,
+        stream.text_bytes_out, stream.redacted, stream.actions,
+    )  # fmt: skip
+    rest = b"" if end or left.endswith(stream._splitter.rest()) else stream._splitter.rest()
+    return Passed(left, end, account, stream.findings, rest)
+
+
+def _left(route: Route, passed: Passed) -> None:
+    """Nothing planted is in what left: as bytes, event by event, and text by text."""
+    nothing_planted(passed.out.decode(errors="replace"), secret=True)
+    texts: dict[object, str] = {}
+    for tree in _trees(route, passed.out):
+        for path, text in _strings(tree, ()):
+            channel = _channel(route, tree, path)
+            if channel is not None:
+                texts[channel] = texts.get(channel, "") + text
+    for text in texts.values():
+        nothing_planted(text, secret=True)
+
+
+def _channel(route: Route, tree: Any, path: tuple[str | int, ...]) -> object:
+    try:
+        return route.dialect.channel(tree, path)
+    except Malformed:  # there was no text in this event before one took the place of a card's number
+        return None
+
+
+def _trees(route: Route, out: bytes) -> Iterator[Any]:
+    splitter = Splitter()
+    for event in (*splitter.feed(out), *splitter.finish()):
+        if event.data and event.data.strip() != route.dialect.done:
+            yield nothing_planted_in(event.data, secret=True)
+
+
+def _strings(node: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    if isinstance(node, str):
+        yield path, node
+    for step, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        yield from _strings(value, (*path, step))
