@@ -118,9 +118,9 @@ def _unfinished(text: str) -> int:
     if tail != "\\" and not _UNIT.fullmatch(tail):
         return len(text)
     pair = last - _LONGEST
-    if pair >= 0 and _HIGH.fullmatch(text, pair, last) and _escapes(text, pair):
-        return pair if len(tail) < _LONGEST else len(text)
-    return last if len(tail) < _LONGEST or _HIGH.fullmatch(tail) else len(text)
+    if len(tail) < _LONGEST:
+        return pair if pair >= 0 and _HIGH.fullmatch(text, pair, last) and _escapes(text, pair) else last
+    return last if _HIGH.fullmatch(tail) else len(text)
 
 
 def _escapes(text: str, at: int) -> bool:

@@ -275,6 +275,8 @@ def _added(raw: bytes, values: list[Value], dice: random.Random) -> bytes:
     new = _other(raw, values, dice)
     if holder.kind == "object":
         new = b"%b:%b" % (dice.choice(NAMES), new)
+        if dice.random() < 0.1:
+            new += b',"planted000002x@example.com":1,"planted000003x@example.com":2'
     elif holder.inside and dice.random() < 0.5:
         again = dice.choice(holder.inside)
         new = raw[again.start : again.end]

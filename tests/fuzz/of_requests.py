@@ -36,7 +36,10 @@ def check(route: Route, data: bytes, closely: bool = False) -> None:
     _blocked(reading, found)
     if numbers(before) == numbers(after):
         again = _again(route, out)
-        demand("EMAIL_ADDRESS" not in again.counts, "found again in what was redacted", again.counts, out)
+        # A file whose URL holds an address in its own words counts as unread, and can be read without it.
+        demand(
+            "EMAIL_ADDRESS" not in again.counts or f"{_UNREAD}FILE" in reading.counts, "found again in what was redacted", again.counts, out
+        )
         demand(_asked(again) == _asked(reading), "understood otherwise once it was redacted", again.call, reading.call)
     _with_all_changes(route, data, reading)
 

@@ -1,17 +1,18 @@
 """Streamed answers of a route. Oracle: any bytes, however they are cut, give the same bytes and the same account, or end by the same one of our two errors.
 
-And: nothing planted can be read in what left, not in an event and not in a text put together from several; where nothing was found
-nothing changes. An error ends a stream in the same place whatever the cut: what left before it and what it says may leave, together, are one.
+And: nothing planted can be read in what left, not in an event and not in a text put together from several; each text is what it would
+be in one piece; where nothing was found nothing changes. An error ends a stream in the same place whatever the cut: what left before it and what it says may leave, together, are one.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from fuzz.mutation import KEY
-from fuzz.oracles import BLOCK, REDACT, demand, dice_of, nothing_planted, nothing_planted_in, says_nothing_of_it, ways
+from fuzz.oracles import BLOCK, REDACT, demand, dice_of, nothing_planted, nothing_planted_in, numbers, says_nothing_of_it, ways
 
 from contracts.policy import Actions
 from custody import scrub
@@ -19,9 +20,12 @@ from custody.secret import Secret
 from extproc.core import relay
 from extproc.core.body import Malformed
 from extproc.core.dialects import Route
+from extproc.core.places import fitting
 from extproc.core.sse import Splitter
-from extproc.core.stream import StreamedAnswer
-from extproc.core.tally import Blocked, Cut, Unreadable
+from extproc.core.stream import PATIENCE, StreamedAnswer
+from extproc.core.tally import CREDENTIAL, Blocked, Cut, Unreadable
+from extproc.redact import actions
+from extproc.redact.scanner import scan
 
 _SECRET: Final = Secret(KEY)
 _MORE: Final = (relay.echoes(_SECRET),)
@@ -35,6 +39,7 @@ class Passed:
     end: str
     account: tuple[Any, ...]
     findings: Mapping[str, int]
+    chunks: int
     rest: bytes
 
 
@@ -49,6 +54,8 @@ def check(route: Route, data: bytes, closely: bool = False) -> None:
             split = _passed(route, table, pieces, hides=hides)
             demand(split == whole, "the cut matters", pieces, split, whole)
         _left(route, whole)
+        if table is REDACT:
+            _as_whole(route, data, whole)
         if not (whole.end or hides or whole.findings or scrub.scrub(data, _SECRET) != data):
             demand(whole.out + whole.rest == data, "nothing was found, and yet it changed", whole)
 
@@ -69,20 +76,39 @@ def _passed(route: Route, table: Actions, pieces: list[bytes], *, hides: bool) -
         stream.text_bytes_out, stream.redacted, stream.actions,
     )  # fmt: skip
     rest = b"" if end or left.endswith(stream._splitter.rest()) else stream._splitter.rest()
-    return Passed(left, end, account, stream.findings, rest)
+    return Passed(left, end, account, stream.findings, stream.chunks, rest)
 
 
 def _left(route: Route, passed: Passed) -> None:
     """Nothing planted is in what left: as bytes, event by event, and text by text."""
     nothing_planted(passed.out.decode(errors="replace"), secret=True)
-    texts: dict[object, str] = {}
     for tree in _trees(route, passed.out):
+        nothing_planted_in(json.dumps(tree).encode(), secret=True)
+    for text in _texts(route, passed.out):
+        nothing_planted(text, secret=True)
+
+
+def _as_whole(route: Route, data: bytes, passed: Passed) -> None:
+    """Each text is what it would be had it come whole, unless it was given up; only where there are many events one can be."""
+    if passed.end or passed.chunks > PATIENCE or CREDENTIAL in passed.findings or scrub.scrub(data, _SECRET) != data:
+        return
+    came, left = _texts(route, data), _texts(route, passed.out)
+    if sum(map(numbers, _trees(route, data))) != sum(map(numbers, _trees(route, passed.out))):
+        return  # a card's number became a text, of its own or in the middle of another
+    if len(came) == len(left):  # names that were redacted may have become one
+        wanted = [actions.apply(text, fitting(text, actions.edits(scan(text), REDACT.answer))) for text in came]
+        demand(wanted == left, "a text is not what it would be in one piece", came, wanted, left)
+
+
+def _texts(route: Route, stream: bytes) -> list[str]:
+    """The texts that come in pieces, put together as the dialect says."""
+    texts: dict[object, str] = {}
+    for tree in _trees(route, stream):
         for path, text in _strings(tree, ()):
             channel = _channel(route, tree, path)
             if channel is not None:
                 texts[channel] = texts.get(channel, "") + text
-    for text in texts.values():
-        nothing_planted(text, secret=True)
+    return list(texts.values())
 
 
 def _channel(route: Route, tree: Any, path: tuple[str | int, ...]) -> object:
@@ -96,7 +122,7 @@ def _trees(route: Route, out: bytes) -> Iterator[Any]:
     splitter = Splitter()
     for event in (*splitter.feed(out), *splitter.finish()):
         if event.data and event.data.strip() != route.dialect.done:
-            yield nothing_planted_in(event.data, secret=True)
+            yield json.loads(event.data)
 
 
 def _strings(node: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -21,7 +21,7 @@ from extproc.redact.growing import GrowingText
 from extproc.redact.quotes import Quotes
 from extproc.redact.scanner import scan, scan_all
 
-_BYTEWISE: Final = 300
+_BYTEWISE: Final = 100
 
 
 def check(data: bytes, closely: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import re
@@ -142,8 +143,19 @@ def numbers(tree: Any) -> int:
 
 
 def _same_text(before: str, after: str) -> bool:
-    return before == after or "[EMAIL_ADDRESS]" in after or "[CREDIT_CARD]" in after or _ends_in_base64(after) or "0" in after
+    if before == after:
+        return True
+    if _FILE.match(before) and _decodes(before):
+        return _decodes(after)
+    return any(kind in after for kind in ("[EMAIL_ADDRESS]", "[CREDIT_CARD]")) or "0" in after or _decodes(after)
 
 
-def _ends_in_base64(text: str) -> bool:
-    return re.search(r"[A-Za-z0-9+/]{8,}=*\Z", text) is not None
+_FILE: Final = re.compile(r"\s*data:[^,]*;base64,", re.IGNORECASE)
+
+
+def _decodes(text: str) -> bool:
+    """Whether what stands behind the last comma is base64, as it is written by those who are exact about it."""
+    try:
+        return bool(base64.b64decode(text.rpartition(",")[2], validate=True))
+    except ValueError:
+        return False

@@ -53,7 +53,7 @@ TARGETS: Final[Mapping[str, Target]] = {
     for target in (
         Target("json", of_json.check, mutation.json_text, mutation.crossed_json),
         Target("sse", of_sse.check, mutation.stream, mutation.crossed_stream),
-        Target("texts", of_texts.check, mutation.text, longest=1000, about="extproc/redact"),
+        Target("texts", of_texts.check, mutation.text, longest=400, about="extproc/redact"),
         Target("codings", of_codings.check, of_codings.mutated),
         *(target for route in _ROUTES for target in _of_route(route)),
     )
