@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import hpack
 import pytest
@@ -265,6 +265,14 @@ def http2(port: int, source: str, greeting: bytes = GREETING) -> Iterator[Http2]
 # ── a provider that answers with any bytes ────────────────────────────────────
 
 
+def head_of(lines: BinaryIO) -> bytes:
+    """The lines of a request up to the blank one, or as many as come; none where the connection is over."""
+    read: list[bytes] = []
+    while (line := lines.readline()) not in {b"", b"\r\n"}:
+        read.append(line)
+    return b"".join(read)
+
+
 @dataclass
 class Provider:
     """Answers by the request's user agent. `received`: heads and bodies by user agent."""
@@ -277,7 +285,7 @@ class Provider:
     def serve(self, client: socket.socket) -> None:
         """One connection: a request, its answer, and the next; a last piece of no bytes closes."""
         with suppress(OSError, ValueError), client, client.makefile("rb") as lines:
-            while head := b"".join(iter(lines.readline, b"\r\n")):
+            while head := head_of(lines):
                 length = re.search(rb"content-length: (\d+)", head)
                 body = lines.read(int(length[1])) if length else b""
                 agent = re.search(rb"user-agent: ([^\r]*)", head)
