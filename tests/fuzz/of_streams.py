@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fuzz.mutation import KEY
 from fuzz.oracles import BLOCK, REDACT, demand, dice_of, nothing_planted, nothing_planted_in, numbers, says_nothing_of_it, ways
+from fuzz.words import KEY
 
 from contracts.policy import Actions
 from custody import scrub

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any, Final
 
-from fuzz.mutation import KEY
+from fuzz.words import KEY
 
 from contracts.policy import Actions
 

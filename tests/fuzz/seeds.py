@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from fuzz.mutation import CARD, KEY, MAIL, PIECES
 from fuzz.of_codings import ENCODE
 from fuzz.targets import TARGETS
+from fuzz.words import CARD, KEY, MAIL, PIECES
 from shapes import routes as shapes
 from shapes.streams import Site, Stream
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from fuzz import mutation, of_answers, of_codings, of_json, of_requests, of_sse, of_streams, of_texts
+from fuzz import mutation, mutation_streams, of_answers, of_codings, of_json, of_requests, of_sse, of_streams, of_texts
 
 from extproc.core import dialects
 from extproc.core.dialects import Route
@@ -39,7 +39,9 @@ def _of_route(route: Route) -> list[Target]:
         Target(f"{route.name}_answer", partial(of_answers.check, route), mutation.json_text, mutation.crossed_json),
     ]
     if route.name in STREAMED:
-        found.append(Target(f"{route.name}_stream", partial(of_streams.check, route), mutation.stream, mutation.crossed_stream, 6000))
+        found.append(
+            Target(f"{route.name}_stream", partial(of_streams.check, route), mutation_streams.stream, mutation_streams.crossed, 6000)
+        )
     return found
 
 
@@ -52,7 +54,7 @@ TARGETS: Final[Mapping[str, Target]] = {
     target.name: target
     for target in (
         Target("json", of_json.check, mutation.json_text, mutation.crossed_json),
-        Target("sse", of_sse.check, mutation.stream, mutation.crossed_stream),
+        Target("sse", of_sse.check, mutation_streams.stream, mutation_streams.crossed),
         Target("texts", of_texts.check, mutation.text, longest=400, about="extproc/redact"),
         Target("codings", of_codings.check, of_codings.mutated),
         *(target for route in _ROUTES for target in _of_route(route)),

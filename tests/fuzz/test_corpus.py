@@ -15,6 +15,7 @@ from fuzz import json_places, mutation
 from fuzz.json_places import NotJSON
 from fuzz.oracles import nothing_planted, nothing_planted_in, same_shape
 from fuzz.targets import CORPUS, TARGETS, Target
+from fuzz.words import KEY
 from hypothesis import example, given
 from hypothesis import strategies as st
 from shapes.passing import ROUTES
@@ -63,9 +64,9 @@ def test_an_oracle_sees_what_is_planted(shown: bytes) -> None:
 
 def test_an_oracle_sees_the_credential() -> None:
     """Where it is asked to."""
-    nothing_planted(mutation.KEY.decode())
+    nothing_planted(KEY.decode())
     with pytest.raises(AssertionError, match="the credential is left"):
-        nothing_planted(f"key {mutation.KEY.decode()}.", secret=True)
+        nothing_planted(f"key {KEY.decode()}.", secret=True)
 
 
 @pytest.mark.parametrize(
