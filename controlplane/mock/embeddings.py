@@ -34,7 +34,7 @@ def unary(ask: Ask, says: Says) -> bytes:
 
 def _dimensions(ask: Ask) -> int:
     asked = ask.document.get("dimensions")
-    return asked if isinstance(asked, int) and 0 < asked <= _MOST else DIMENSIONS
+    return asked if type(asked) is int and 0 < asked <= _MOST else DIMENSIONS
 
 
 def _vector(item: Any, dimensions: int) -> bytes:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from mock_client import ASK, GONE, STREAM, Client, mocked
 
@@ -232,6 +232,7 @@ ROUTES = ("chat/completions", "completions", "responses", "embeddings", "moderat
 
 
 @given(st.dictionaries(st.sampled_from(FIELDS), ANYTHING), st.booleans())
+@example({"dimensions": True, "input": "text"}, False)
 async def test_any_request_is_answered(document: dict[str, Any], stream: bool) -> None:
     """Whatever is in the fields that the mock reads, every route answers 200 with a whole body."""
     async with mocked() as client:
