@@ -220,7 +220,7 @@ class StreamedAnswer:
         out: list[bytes] = []
         try:
             for event in events:
-                if self._apart and looked is None and event.data and weight(event.data) > HEAVY:
+                if self._apart and not last and looked is None and event.data and weight(event.data) > HEAVY:
                     self.heavy = event
                     break
                 self._held.append(self._absorb(event, looked))

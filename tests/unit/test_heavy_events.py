@@ -68,6 +68,16 @@ def test_what_blocks_stops_the_stream_before_the_event() -> None:
     assert LARGE[:40].encode() not in out + caught.value.before
 
 
+def test_an_event_that_the_end_of_the_stream_ends_leaves_too() -> None:
+    """Its last byte is a CR, so it is only whole when nothing follows; then it is read at once, whatever work that is."""
+    stream = event(LARGE, usage={"prompt_tokens": 1, "completion_tokens": 2}).replace(b"\n", b"\r")
+    here, kept, _ = read(stream, REDACT, apart=False)
+    out, answer, heavy = read(stream, REDACT, apart=True)
+    assert heavy == 0
+    assert out == here != b""
+    assert answer.usage == kept.usage is not None
+
+
 def test_small_events_are_read_at_once() -> None:
     """Nothing is sent elsewhere for them."""
     answer = StreamedAnswer(CHAT, REDACT, apart=True)
