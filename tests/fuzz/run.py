@@ -85,8 +85,8 @@ def told(outcome: Outcome) -> str:
     lines = [line for line in outcome.said.splitlines() if not line.startswith(("INFO:", "WARNING:", "#"))]
     start = next((number for number, line in enumerate(lines) if "Uncaught Python exception" in line or "ERROR: libFuzzer" in line), 0)
     shown = "\n".join(line[:400] for line in lines[start : start + _TOLD])
-    again = f"again: {sys.executable} {HERE.relative_to(ROOT)}/run.py --again {outcome.broken} --target {outcome.name}"
-    return f"\n{outcome.name}\n{shown}\ninput: {outcome.broken}\n{again}"
+    again = f"\nagain: {sys.executable} {HERE.relative_to(ROOT)}/run.py --target {outcome.name} --again {outcome.broken}"
+    return f"\n{outcome.name}\n{shown}\ninput: {outcome.broken}{again if Path(outcome.broken).is_file() else ''}"
 
 
 def again(name: str, path: Path) -> int:
