@@ -18,7 +18,7 @@ BULK: Final = 500 * MIB
 PIECE: Final = "The committee met on Tuesday and decided nothing that it had not decided before. " * 200
 """16 KB an event: what is sent, held and read is the same as with small ones, and mock and reader keep up."""
 
-UNDER_WAY: Final = 64 * MIB
+UNDER_WAY: Final = 128 * MIB
 """Most that the provider may get rid of while the app does not read: buffers of four sockets, of Envoy, and of the gate."""
 
 ROOM: Final = {"extproc": 48 * MIB, "envoy": 96 * MIB}
