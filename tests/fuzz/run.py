@@ -8,6 +8,7 @@ there is one, 2 where this Python has no Atheris.
 from __future__ import annotations
 
 import argparse
+import base64
 import importlib.util
 import os
 import re
@@ -85,8 +86,11 @@ def told(outcome: Outcome) -> str:
     lines = [line for line in outcome.said.splitlines() if not line.startswith(("INFO:", "WARNING:", "#"))]
     start = next((number for number, line in enumerate(lines) if "Uncaught Python exception" in line or "ERROR: libFuzzer" in line), 0)
     shown = "\n".join(line[:400] for line in lines[start : start + _TOLD])
-    again = f"\nagain: {sys.executable} {HERE.relative_to(ROOT)}/run.py --target {outcome.name} --again {outcome.broken}"
-    return f"\n{outcome.name}\n{shown}\ninput: {outcome.broken}{again if Path(outcome.broken).is_file() else ''}"
+    path = Path(outcome.broken)
+    if not path.is_file():
+        return f"\n{outcome.name}\n{shown}\ninput: {outcome.broken}"
+    again = f"{sys.executable} {HERE.relative_to(ROOT)}/run.py --target {outcome.name} --again {path}"
+    return f"\n{outcome.name}\n{shown}\ninput: {path}\nin base64: {base64.b64encode(path.read_bytes()).decode()}\nagain: {again}"
 
 
 def again(name: str, path: Path) -> int:
