@@ -29,7 +29,22 @@ from contracts.usage import Price
 from custody import virtual_key
 from custody.reveal import REVEAL
 from custody.secret import Secret
-from extproc.core.effects import Answer, AskPolicy, Clock, Complain, Compute, Emit, Hold, Next, OpenCredential, OwnAnswer, Record, Reply
+from extproc.core.effects import (
+    Answer,
+    AskPolicy,
+    Clock,
+    Complain,
+    Compute,
+    Emit,
+    Hold,
+    Next,
+    OpenCredential,
+    OpenRoute,
+    OwnAnswer,
+    PassHead,
+    Record,
+    Reply,
+)
 from extproc.core.events import Event, Gone, RequestBody, RequestHead, ResponseBody, ResponseHead, ResponseTrailers
 from extproc.core.exchange import exchange
 from extproc.core.world import World
@@ -200,6 +215,18 @@ def emits(**columns: Any) -> Row:
     return Row(columns)
 
 
+def governed(*, body: RequestBody | None = None, verdict: Verdict = ALLOWED) -> tuple[To | Asks | Replies, ...]:
+    """The first half of every allowed exchange, up to the open route."""
+    return (
+        replies(PassHead),
+        to(body or chat()),
+        asks(AskPolicy, verdict),
+        asks(Record),
+        asks(OpenCredential, PROVIDER_SECRET),
+        replies(OpenRoute),
+    )
+
+
 def play(head: RequestHead, *lines: To | Asks | Replies | Ends | Row, world: World = WORLD) -> AuditRow:
     """Step one exchange through the lines; its row."""
     script = iter(lines)
@@ -270,5 +297,5 @@ def _expect(reply: Reply, line: Replies | Ends) -> None:
 
 __all__ = [
     "ALLOWED", "DENIED", "PROVIDER_SECRET", "AskPolicy", "Complain", "OpenCredential", "Record",
-    "answer_head", "asks", "chat", "completion", "delta", "emits", "ends", "head", "leaves", "piece", "play", "refuses", "replies", "to", "trailers",
+    "answer_head", "asks", "chat", "completion", "delta", "emits", "ends", "governed", "head", "leaves", "piece", "play", "refuses", "replies", "to", "trailers",
 ]  # fmt: skip
