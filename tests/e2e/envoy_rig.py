@@ -1,4 +1,4 @@
-"""Real Envoy between a provider we can watch and an ext_proc server we can script (grpcio: the oracle)."""
+"""Real Envoy, for tests that stand between a provider they watch and an ext_proc server they script."""
 
 from __future__ import annotations
 
@@ -6,19 +6,15 @@ import json
 import os
 import socket
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent import futures
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPResponse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from ssl import SSLContext
 from typing import Any, Final
 
-import grpc
+from plain_http import UnixConnection
 
 from contracts.snapshot import ProviderRecord, Snapshot
 from controlplane.envoy_config import render_edge, write
@@ -26,13 +22,8 @@ from controlplane.envoy_edge import Edge
 from controlplane.envoy_examples import CHAT
 from controlplane.envoy_listener import REQUESTS_COUNTER
 from controlplane.envoy_program import arguments, binary
-from extproc.edge.proto import ext_proc_pb2 as pb
-
-Script = Callable[[Iterator[pb.ProcessingRequest]], Iterator[pb.ProcessingResponse]]
 
 KEY: Final = "Bearer pcl_client"
-CREDENTIAL: Final = "Bearer provider-secret"
-ID: Final = "0199f3b2-7c1e-7a51-9d0b-0f4e5a6b7c8d"
 
 
 def eventually(probe: Callable[[], Any], what: str, seconds: float = 20) -> Any:
@@ -44,200 +35,6 @@ def eventually(probe: Callable[[], Any], what: str, seconds: float = 20) -> Any:
             return answer
         time.sleep(0.01)
     raise AssertionError(f"never came: {what}")
-
-
-# ── the processor ──────────────────────────────────────────────────────────────
-
-
-def set_header(name: str, value: str) -> pb.HeaderValueOption:
-    """Overwrite one header."""
-    return pb.HeaderValueOption(header=pb.HeaderValue(key=name, raw_value=value.encode()), append_action=2)
-
-
-def head(*, remove: Sequence[str] = ("authorization",), **metadata: str) -> pb.ProcessingResponse:
-    """Answer to the request's head."""
-    answer = pb.ProcessingResponse()
-    answer.request_headers.response.header_mutation.remove_headers.extend(remove)
-    answer.dynamic_metadata.update({"portcullis": {"id": ID, **metadata}})
-    return answer
-
-
-def door(provider: str = "main", route: str = "chat", body: bytes | None = None) -> pb.ProcessingResponse:
-    """Answer to the request's body that opens the route."""
-    answer = pb.ProcessingResponse()
-    change = answer.request_body.response
-    change.clear_route_cache = True
-    change.header_mutation.set_headers.append(set_header("authorization", CREDENTIAL))
-    if body is not None:
-        change.body_mutation.body = body
-        change.header_mutation.set_headers.append(set_header("content-length", str(len(body))))
-    answer.dynamic_metadata.update({"portcullis": {"id": ID, "provider": provider, "route": route}})
-    return answer
-
-
-def passing(message: pb.ProcessingRequest) -> pb.ProcessingResponse:
-    """Answer to anything on the way back: as it was, stamped; event streams in pieces."""
-    kind = message.WhichOneof("request")
-    answer = pb.ProcessingResponse()
-    getattr(answer, str(kind)).SetInParent()
-    if kind == "response_headers":
-        stream = any(h.key == "content-type" and b"event-stream" in h.raw_value for h in message.response_headers.headers.headers)
-        if stream or message.response_headers.end_of_stream:
-            answer.response_headers.response.header_mutation.set_headers.append(set_header("x-portcullis-request-id", ID))
-        if stream:
-            answer.mode_override.CopyFrom(pb.ProcessingMode(response_header_mode=1, response_body_mode=1, response_trailer_mode=1))
-    elif kind == "response_body":  # a header set here counts only while the head is held, so where the body is whole
-        answer.response_body.response.header_mutation.set_headers.append(set_header("x-portcullis-request-id", ID))
-    return answer
-
-
-def govern(messages: Iterator[pb.ProcessingRequest], opener: Callable[[], pb.ProcessingResponse] = door) -> Iterator[pb.ProcessingResponse]:
-    """The whole conversation of an exchange that is let through."""
-    for message in messages:
-        kind = message.WhichOneof("request")
-        if kind == "request_headers":
-            yield head()
-        elif kind == "request_body":
-            yield opener()
-        else:
-            yield passing(message)
-
-
-@dataclass
-class Processor:
-    """An ext_proc server on a Unix socket; `script` may be changed at any time, `seen` is one list an exchange."""
-
-    path: Path
-    script: Script = govern
-    seen: list[list[pb.ProcessingRequest]] = field(default_factory=list)
-
-    def start(self) -> grpc.Server:
-        """Serve."""
-        server = grpc.server(futures.ThreadPoolExecutor(32), options=[("grpc.max_receive_message_length", -1)])
-        handler = grpc.stream_stream_rpc_method_handler(
-            self._exchange,
-            request_deserializer=pb.ProcessingRequest.FromString,
-            response_serializer=pb.ProcessingResponse.SerializeToString,
-        )
-        server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler("envoy.service.ext_proc.v3.ExternalProcessor", {"Process": handler}),)
-        )
-        server.add_insecure_port(f"unix:{self.path}")
-        server.start()
-        return server
-
-    def _exchange(self, messages: Iterator[pb.ProcessingRequest], _: grpc.ServicerContext) -> Iterator[pb.ProcessingResponse]:
-        mine: list[pb.ProcessingRequest] = []
-        self.seen.append(mine)
-
-        def watched() -> Iterator[pb.ProcessingRequest]:
-            for message in messages:
-                mine.append(message)
-                yield message
-
-        yield from self.script(watched())
-
-
-# ── the provider ───────────────────────────────────────────────────────────────
-
-
-@dataclass
-class Received:
-    """One request as the provider got it."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-
-Answering = Callable[[BaseHTTPRequestHandler], None]
-
-
-def answer_json(request: BaseHTTPRequestHandler) -> None:
-    """A short JSON answer."""
-    body = b'{"ok": true}'
-    request.send_response(200)
-    request.send_header("content-type", "application/json")
-    request.send_header("content-length", str(len(body)))
-    request.send_header("x-provider-secret", "internal")
-    request.end_headers()
-    request.wfile.write(body)
-
-
-class Provider(ThreadingHTTPServer):
-    """Keeps what it gets, answers by `answering`."""
-
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self, tls: SSLContext | None = None) -> None:
-        super().__init__(("127.0.0.1", 0), _Request)
-        self.received: list[Received] = []
-        self.connections = 0
-        self.answering: Answering = answer_json
-        self.tls = tls
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self.server_address[1])
-
-    def get_request(self) -> tuple[Any, Any]:
-        """Count connections, also those whose TLS handshake fails."""
-        connection, address = super().get_request()
-        self.connections += 1
-        return connection, address
-
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        """TLS in the connection's own thread."""
-        with suppress(OSError), self.tls.wrap_socket(request, server_side=True) if self.tls else request as wrapped:
-            _Request(wrapped, client_address, self)
-
-    def shutdown_request(self, request: Any) -> None:
-        """Close, whoever wrapped it."""
-        with suppress(OSError):
-            super().shutdown_request(request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is not this server's affair."""
-
-
-class _Request(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Provider
-
-    def do_POST(self) -> None:
-        body = self._chunks() if "transfer-encoding" in self.headers else self.rfile.read(int(self.headers.get("content-length", 0)))
-        self.server.received.append(Received(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body))
-        self.server.answering(self)
-
-    def _chunks(self) -> bytes:
-        parts = []
-        while size := int(self.rfile.readline(), 16):
-            parts.append(self.rfile.read(size))
-            self.rfile.readline()
-        self.rfile.readline()
-        return b"".join(parts)
-
-    do_GET = do_POST  # noqa: N815 - the library's name
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
-        """Say nothing."""
-
-
-# ── Envoy ──────────────────────────────────────────────────────────────────────
-
-
-class _UnixConnection(HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=20)
-        self.path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(20)
-        self.sock.connect(str(self.path))
 
 
 @dataclass
@@ -266,7 +63,7 @@ class Gate:
 
     def admin(self, path: str, method: str = "GET") -> tuple[int, str]:
         """Ask Envoy's admin on its Unix socket."""
-        connection = _UnixConnection(self.edge.admin)
+        connection = UnixConnection(self.edge.admin)
         try:
             connection.request(method, path)
             answer = connection.getresponse()
@@ -378,34 +175,3 @@ def _ready(gate: Gate, log: Path) -> bool:
         return gate.admin("/ready")[0] == 200
     except OSError:
         return False
-
-
-@contextmanager
-def provider(tls: SSLContext | None = None) -> Iterator[Provider]:
-    """A provider on a port of its own."""
-    server = Provider(tls)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-@contextmanager
-def processor(path: Path, script: Script = govern) -> Iterator[Processor]:
-    """An ext_proc server."""
-    served = Processor(path, script)
-    server = served.start()
-    try:
-        yield served
-    finally:
-        server.stop(None).wait()
-
-
-def at(server: Provider, name: str = "main", path: str = "/v1") -> ProviderRecord:
-    """A provider's record for a local server."""
-    scheme = "https" if server.tls else "http"
-    return ProviderRecord(name, "openai", f"{scheme}://127.0.0.1:{server.port}{path}", insecure=not server.tls)

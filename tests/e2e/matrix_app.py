@@ -9,7 +9,8 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
-from stack import Reply, Stack
+from plain_http import Reply
+from stack import Stack
 
 CODES: Final = frozenset(
     [

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from declared import DECLARED
 from matrix_app import App
 from matrix_cells import EVENT, UPSTREAM_TIMEOUT_S, Cell, Outcome, of
 from matrix_rogue import Fault, rogue
+from plain_http import Reply
 from policy_folders import copied
-from stack import DECLARED, PROVIDER_SECRET, Reply, Stack, eventually, free_port, short_folder
+from stack import PROVIDER_SECRET, Stack, eventually, free_port, short_folder
 
 from controlplane.client import DeclinedError, SystemDownError
 

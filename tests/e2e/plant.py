@@ -22,12 +22,13 @@ from typing import Any, Final
 if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1])]
 
+from plain_http import Reply, ask
 from policy_folders import copied
 from shapes import routes as shapes
 from shapes.passing import REDACT, ROUTES, stream_of
 from shapes.planting import SPELLINGS, Spelling, address, everywhere, joined, readings
 from shapes.streams import documents
-from stack import Reply, Stack, ask
+from stack import Stack
 
 from extproc.core.dialects import Route
 from extproc.core.stream import StreamedAnswer

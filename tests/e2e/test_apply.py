@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from stack import DECLARED, MOCK, Stack
+from declared import DECLARED, MOCK
+from stack import Stack
 
 
 def applied(gate: Stack, text: str) -> tuple[int, dict[str, object], str]:

@@ -10,8 +10,9 @@ from typing import Final
 
 import pytest
 from attack_stage import Outcome, Seen, Stage, cases
+from declared import DECLARED
 from raw_http import Heard, Provider, raw_provider, talk
-from stack import DECLARED, PROVIDER_SECRET, Stack
+from stack import PROVIDER_SECRET, Stack
 
 SECRET: Final = PROVIDER_SECRET.encode()
 ESCAPED: Final = b"".join(b"\\u%04x" % byte for byte in SECRET)

@@ -17,7 +17,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import pytest
-from stack import PROVIDER_SECRET, Reply, Stack, eventually
+from plain_http import Reply
+from stack import PROVIDER_SECRET, Stack, eventually
 
 from contracts.audit import OUTCOMES
 

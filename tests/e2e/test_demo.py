@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stack import ask, command, environment, eventually, free_port, short_folder
+from plain_http import ask
+from stack import command, environment, eventually, free_port, short_folder
 
 
 @pytest.fixture

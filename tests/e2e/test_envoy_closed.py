@@ -15,27 +15,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from envoy_rig import (
-    CREDENTIAL,
-    ID,
-    Gate,
-    Processor,
-    Provider,
-    answer_json,
-    at,
-    door,
-    edge_in,
-    envoy,
-    eventually,
-    govern,
-    head,
-    passing,
-    pb,
-    processor,
-    provider,
-    set_header,
-)
+from envoy_rig import Gate, edge_in, envoy, eventually
+from scripted_processor import CREDENTIAL, ID, Processor, door, govern, head, passing, processor, set_header
+from watched_provider import Provider, answer_json, at, provider
 
+from extproc.edge.proto import ext_proc_pb2 as pb
 from extproc.edge.proto.ext_proc_pb2 import ProcessingRequest, ProcessingResponse
 
 
@@ -326,7 +310,7 @@ def test_how_extproc_tells_envoys_answer_from_the_providers(gate: Gate, judge: P
 SERVE = """
 import sys, threading
 from pathlib import Path
-from envoy_rig import Processor
+from scripted_processor import Processor
 Processor(Path(sys.argv[1])).start()
 threading.Event().wait()
 """

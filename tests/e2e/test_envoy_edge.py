@@ -11,10 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from envoy_rig import ID, Gate, Processor, Provider, answer_json, at, edge_in, envoy, eventually, processor, provider
+from envoy_rig import Gate, edge_in, envoy, eventually
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, Event, ResponseReceived, StreamEnded, StreamReset
+from scripted_processor import ID, Processor, processor
+from watched_provider import Provider, answer_json, at, provider
 
 from contracts.settings import MIB
 

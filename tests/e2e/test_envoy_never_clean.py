@@ -12,8 +12,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from envoy_rig import ID, Gate, Provider, answer_json, at, door, edge_in, envoy, head, passing, processor, provider
+from envoy_rig import Gate, edge_in, envoy
 from h2_processor import ENDINGS, Ending, h2_processor, says_ok
+from scripted_processor import ID, door, head, passing, processor
+from watched_provider import Provider, answer_json, at, provider
 
 from extproc.edge.proto.ext_proc_pb2 import ProcessingRequest, ProcessingResponse
 from ingest.endings import ending

@@ -8,7 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from envoy_rig import Gate, Provider, at, edge_in, envoy, eventually, processor, provider
+from envoy_rig import Gate, edge_in, envoy, eventually
+from scripted_processor import processor
+from watched_provider import Provider, at, provider
 
 from contracts.settings import MIB
 from ingest.endings import ending

@@ -8,7 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from envoy_rig import ID, Gate, Processor, Provider, Reply, at, edge_in, envoy, eventually, govern, head, processor, provider, set_header
+from envoy_rig import Gate, Reply, edge_in, envoy, eventually
+from scripted_processor import ID, Processor, govern, head, processor, set_header
+from watched_provider import Provider, at, provider
 
 from controlplane.envoy_config import render_edge, write
 from controlplane.envoy_examples import CHAT, Example

@@ -8,7 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from envoy_rig import Gate, Provider, at, door, edge_in, envoy, head, passing, processor, provider
+from envoy_rig import Gate, edge_in, envoy
+from scripted_processor import door, head, passing, processor
+from watched_provider import Provider, at, provider
 
 from contracts.settings import Settings
 from controlplane.envoy_edge import edge_of

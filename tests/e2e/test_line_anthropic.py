@@ -12,7 +12,8 @@ import httpx2
 import pytest
 from anthropic import Anthropic, AsyncAnthropic
 from anthropic.types import MessageParam, ToolUseBlock
-from stack import DECLARED, PROVIDER_SECRET, Stack
+from declared import DECLARED
+from stack import PROVIDER_SECRET, Stack
 
 CLAUDE = (
     DECLARED.replace(

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import pytest
 from openai import OpenAI
-from stack import PROVIDER_SECRET, Reply, Stack, ask, eventually
+from plain_http import Reply, ask
+from stack import PROVIDER_SECRET, Stack, eventually
 
 DECLARED: Final = """\
 organisation: acme

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from stack import ask as fetch
+from plain_http import ask as fetch
 from stack import environment, eventually, free_port, mock_provider, short_folder
 
 UP: Final = ".venv/bin/portcullis up"

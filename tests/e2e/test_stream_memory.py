@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from stack import Stack, ask, eventually
+from plain_http import ask
+from stack import Stack, eventually
 
 MIB: Final = 1 << 20
 BULK: Final = 500 * MIB

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stack import PARTS, Stack, alive, ask, command, environment, eventually, free_port, short_folder
+from plain_http import ask
+from stack import PARTS, Stack, alive, command, environment, eventually, free_port, short_folder
 
 
 @pytest.fixture
