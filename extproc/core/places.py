@@ -79,29 +79,29 @@ def search(document: Document, structural: frozenset[tuple[str, ...]], files: Se
     unread: dict[str, int] = {}
     for leaf in document.leaves():
         start = starts.get(leaf.path) if starts and not leaf.named else None
-        place, kind = None, ""
+        met: tuple[Place, ...] = ()
         if start is not None or (urls and leaf.text in urls and not leaf.named):
-            place, kind = _held(leaf, start)
+            met, kind = _held(leaf, start)
+            if kind:
+                unread[kind] = unread.get(kind, 0) + 1
         elif findings := found.get(leaf.text):
-            place = _place(leaf, findings)
-        if kind:
-            unread[kind] = unread.get(kind, 0) + 1
-        if place and place.findings and not (_way(leaf) in structural and _WORD.fullmatch(leaf.text)):
-            places.append(place)
+            met = (_place(leaf, findings),)
+        if met and not (_way(leaf) in structural and _WORD.fullmatch(leaf.text)):
+            places += [place for place in met if place.findings]
     return Sighting(places, unread)
 
 
-def _held(leaf: Leaf, start: int | None) -> tuple[Place, str]:
-    """What is found in a leaf that holds something in base64, and the kind of it where it can't be read."""
+def _held(leaf: Leaf, start: int | None) -> tuple[tuple[Place, ...], str]:
+    """What is found in a leaf with base64 in it, in its own words and in what it holds; and the kind of that where it can't be read."""
     if start is None and (url := data_url.head(leaf.text)):
         start = url.end()
         if kind := _unread_url(url):
-            return _place(leaf, scan(leaf.text)), kind
-    text = held(leaf.text, start or 0)
-    if text is None or data_url.head(text) or (start and scan(leaf.text[:start])):
-        # What stands in a URL's own words is edited there, and the rest counts as unread; so does a file within a file.
-        return _place(leaf, scan(leaf.text)), FILE
-    return _place(leaf, scan(text), start), ""
+            return (_place(leaf, scan(leaf.text)),), kind
+    start = start or 0
+    text = held(leaf.text, start)
+    if text is None or data_url.head(text):  # a file within a file is not opened
+        return (_place(leaf, scan(leaf.text)),), FILE
+    return (_place(leaf, scan(leaf.text[:start])), _place(leaf, scan(text), start)), ""
 
 
 def _place(leaf: Leaf, findings: Sequence[Finding], encoded: int | None = None) -> Place:
