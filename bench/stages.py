@@ -104,7 +104,7 @@ def _stages(policy: EmbeddedPolicy, spool: Spool) -> dict[str, float]:
     model, profile = SNAPSHOT.models["cheap"], SNAPSHOT.profiles["strict"]
     reading = prompt.understood(ROUTE, raw, 64)
     asker = Asker(key, SNAPSHOT.environments["dev"], profile, "")
-    question = policy_input(WORLD, head, ROUTE, model, asker, reading)
+    question = policy_input(WORLD, head, ROUTE, model, asker, reading, len(raw))
     verdict = policy.decide(question)
     trail = Trail.start(playbook_head(), SNAPSHOT, "extproc-0", "0")
     opened = OpenRoute("local", "chat", "authorization", "Bearer ", PROVIDER_SECRET, raw)
@@ -131,7 +131,7 @@ def _stages(policy: EmbeddedPolicy, spool: Spool) -> dict[str, float]:
         "body: parse and examine": timed(lambda: body.read(raw, max_depth=64)),
         "body: the call": timed(lambda: ROUTE.dialect.call(document)),
         "find personal data": timed(lambda: search(document, ROUTE.dialect.structural)),
-        "policy input": timed(lambda: policy_input(WORLD, head, ROUTE, model, asker, reading)),
+        "policy input": timed(lambda: policy_input(WORLD, head, ROUTE, model, asker, reading, len(raw))),
         "verdict": timed(lambda: policy.decide(question), times=500),
         "rename the model": timed(lambda: prompt.cleaned(raw, reading, verdict.actions, [prompt.named("tiny", reading.call)])),
         "intent and row to the spool": timed(recorded, times=500),

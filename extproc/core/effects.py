@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from contracts.audit import AuditRow, Intent
 from contracts.policy import PolicyInput, Verdict
@@ -133,6 +133,10 @@ class Hold(Effect[None]):
     """
 
     size: int
+
+
+AT_ONCE: Final = 256 << 10
+"""Bytes that are worked over on the event loop: about 3 ms, in which nobody else is served. Sending them away takes 0.3 ms more."""
 
 
 @dataclass(frozen=True, slots=True)

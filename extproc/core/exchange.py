@@ -67,7 +67,7 @@ async def exchange(world: World, head: RequestHead) -> None:
         trail.asks(call, len(raw), declared=call.model in world.snapshot.models)
         model = target(world.snapshot, call)
         trail.goes_to(model)
-        verdict = trail.judged(await decided(trail, policy_input(world, head, route, model, asker, reading)))
+        verdict = trail.judged(await decided(trail, policy_input(world, head, route, model, asker, reading, len(raw))))
         permitted(verdict)
         spoken(world.snapshot, route, model)
         trail.row.actions = {f"prompt.{kind}": action for kind, action in prompt.done(reading, verdict.actions).items()}
@@ -192,7 +192,9 @@ def spoken(snapshot: Snapshot, route: Route, model: ModelRecord) -> None:
 NO_SUCH_MODEL: Final = "This key may not use that model. Ask whoever runs this gate which models it may use."
 
 
-def policy_input(world: World, head: RequestHead, route: Route, model: ModelRecord, asker: Asker, reading: prompt.Reading) -> PolicyInput:
+def policy_input(
+    world: World, head: RequestHead, route: Route, model: ModelRecord, asker: Asker, reading: prompt.Reading, size: int
+) -> PolicyInput:
     """What the rules get to know: who, what, where from and how much; no text."""
     key, profile, call = asker.key, asker.profile, reading.call
     return PolicyInput(
@@ -205,7 +207,7 @@ def policy_input(world: World, head: RequestHead, route: Route, model: ModelReco
         stream=call.stream,
         source_address=head.source_address,
         time_ns=head.time,
-        request_bytes=reading.size,
+        request_bytes=size,
         max_tokens=call.max_tokens,
         features=call.features,
         findings_prompt=reading.counts,
@@ -263,8 +265,8 @@ async def listed(trail: Trail, world: World, head: RequestHead, route: Route, as
     for number, model in enumerate(world.snapshot.models.values(), 1):
         if number % AT_A_TIME == 0:
             await Pause()
-        asked = prompt.Reading(Call(model.name), (), {}, 0)
-        if trail.judged(await decided(trail, policy_input(world, head, route, model, asker, asked))).allow:
+        asked = prompt.Reading(Call(model.name), (), {})
+        if trail.judged(await decided(trail, policy_input(world, head, route, model, asker, asked, size=0))).allow:
             allowed.append(model)
     said = listing.document(allowed)
     trail.listed(len(said))

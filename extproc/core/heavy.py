@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Final
 
 from contracts.policy import Actions
 from extproc.core.body import Document
@@ -19,9 +18,6 @@ from extproc.core.spans import rewrite
 from extproc.core.tally import action_on, changes_of, of_its_dialect, readable
 from extproc.redact import actions
 from extproc.redact.finding import REACH, Finding
-
-HEAVY: Final = 1 << 18
-"""Bytes of plain work (places.weight), as for bodies."""
 
 
 @dataclass(frozen=True, slots=True)

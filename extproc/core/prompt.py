@@ -29,7 +29,6 @@ class Reading:
     call: Call
     places: Sequence[Place] = field(repr=False)
     counts: Mapping[str, int]
-    size: int
 
 
 def understood(route: Route, raw: bytes, max_depth: int) -> Reading:
@@ -47,7 +46,7 @@ def understood(route: Route, raw: bytes, max_depth: int) -> Reading:
     counts = actions.counts(finding for place in sighting.places for finding in place.findings)
     for kind in (*call.unread, *sighting.unread):
         counts[kind] = max(call.unread.get(kind, 0), sighting.unread.get(kind, 0))
-    return Reading(call, sighting.places, counts, len(raw))
+    return Reading(call, sighting.places, counts)
 
 
 def done(reading: Reading, wanted: Actions) -> Mapping[str, str]:

@@ -23,7 +23,8 @@ from contracts.policy import Actions
 from contracts.usage import Usage
 from extproc.core.body import Document, Leaf
 from extproc.core.dialects import Channel, Facts, Route
-from extproc.core.heavy import HEAVY, Looked, wholes
+from extproc.core.effects import AT_ONCE
+from extproc.core.heavy import Looked, wholes
 from extproc.core.places import Place, search, weight
 from extproc.core.spans import rewrite
 from extproc.core.sse import Event, EventTooLarge, Splitter
@@ -220,7 +221,7 @@ class StreamedAnswer:
         out: list[bytes] = []
         try:
             for event in events:
-                if self._apart and not last and looked is None and event.data and weight(event.data) > HEAVY:
+                if self._apart and not last and looked is None and event.data and weight(event.data) > AT_ONCE:
                     self.heavy = event
                     break
                 self._held.append(self._absorb(event, looked))
@@ -313,18 +314,16 @@ class StreamedAnswer:
 
     def _absorb_wholes(self, held: _Held, document: Document, facts: Facts, looked: Looked | None) -> None:
         """Everything else in the event: texts of their own, names, numbers, and what can't be read."""
-        before = self._tally.redacted
-        if looked:
-            counts = looked.counts
-        else:
+        if looked is None:
             sighting = search(document, self._dialect.structural)
             found, counts = wholes(sighting, facts, {piece.leaf.token for piece in held.pieces})
+        else:
+            found, counts = [], dict(looked.counts)
         if counts:
             self._tally.note(self._tally.fresh(counts) if facts.repeats else counts)
-        if looked:
-            self._tally.redacted += looked.redacted
-        else:
-            held.whole += [(place, self._tally.edits(place.findings)) for place in found]
+        before = self._tally.redacted
+        held.whole += [(place, self._tally.edits(place.findings)) for place in found]
+        self._tally.redacted += looked.redacted if looked else 0
         if facts.repeats:
             self._tally.redacted = max(before, self._tally.redacted - before)
 

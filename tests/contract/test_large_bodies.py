@@ -20,11 +20,11 @@ from contracts.audit import AuditRow, Intent
 from contracts.policy import PolicyInput, Verdict
 from contracts.snapshot import Snapshot
 from custody.secret import Secret
-from extproc.core.effects import Answer, Compute, Next, PassBody, PassHead
+from extproc.core.effects import AT_ONCE, Answer, Compute, Next, PassBody, PassHead
 from extproc.core.encodings import zstd
 from extproc.core.world import World
 from extproc.edge import driver
-from extproc.edge.driver import AT_ONCE, MORE_TIME, Gate
+from extproc.edge.driver import MORE_TIME, Gate
 from extproc.edge.grpc_stream import serve
 from extproc.edge.offload import Offload
 from extproc.edge.proto import ext_proc_pb2 as pb

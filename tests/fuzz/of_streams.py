@@ -92,7 +92,7 @@ def _elsewhere(route: Route, table: Actions, data: bytes, whole: Passed, *, hide
     """
     if whole.end or scrub.scrub(data, _SECRET) != data or _numbers_gone(route, data, whole):
         return
-    with mock.patch.object(streamed, "HEAVY", len(b" [DONE] ")):
+    with mock.patch.object(streamed, "AT_ONCE", len(b" [DONE] ")):
         apart = _passed(route, table, [data], hides=hides, apart=True)
     same = (apart.out, apart.end, apart.rest, apart.account[0], apart.findings, apart.chunks)
     wanted = (whole.out, whole.end, whole.rest, whole.account[0], whole.findings, whole.chunks)

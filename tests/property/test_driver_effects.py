@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from playbook import WORLD
 
 from contracts.errors import GateUnavailable, GuardrailBlocked, Refused
-from extproc.core.effects import Answer, Complain, Compute, Hold, Next, OwnAnswer, PassBody, PassHead, Reply
+from extproc.core.effects import AT_ONCE, Answer, Complain, Compute, Hold, Next, OwnAnswer, PassBody, PassHead, Reply
 from extproc.core.events import Gone, RequestHead, ResponseBody
 from extproc.core.world import World
 from extproc.edge import driver
-from extproc.edge.driver import AT_ONCE, Gate
+from extproc.edge.driver import Gate
 from extproc.edge.offload import DIED, Offload
 from extproc.edge.proto import ext_proc_pb2 as pb
 

@@ -7,7 +7,8 @@ import pytest
 
 from contracts.policy import Actions
 from extproc.core import dialects
-from extproc.core.heavy import HEAVY, looked_into
+from extproc.core.effects import AT_ONCE
+from extproc.core.heavy import looked_into
 from extproc.core.stream import STREAM_DEPTH, StreamedAnswer
 from extproc.core.tally import Blocked
 
@@ -15,8 +16,8 @@ REDACT = Actions({"*": "redact"}, {"*": "redact"}, "block")
 ALERT = Actions({"*": "redact"}, {"CREDIT_CARD": "redact", "*": "alert"}, "alert")
 BLOCK = Actions({"*": "redact"}, {"CREDIT_CARD": "block", "*": "redact"}, "block")
 CHAT = dialects.named("chat")
-ADDRESSES = "write to jane.doe@example.com or joe@example.org, " * (HEAVY // 2_000)
-LARGE = ADDRESSES + "and so on. " * (HEAVY // 10)
+ADDRESSES = "write to jane.doe@example.com or joe@example.org, " * (AT_ONCE // 2_000)
+LARGE = ADDRESSES + "and so on. " * (AT_ONCE // 10)
 
 
 def event(text: str, **more: object) -> bytes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from extproc.core.effects import AT_ONCE
 from extproc.core.places import weight
-from extproc.edge.driver import AT_ONCE
 
 
 @pytest.mark.parametrize("slow", [b"@a.", b"x@a.aa ", b"\\\\"])
