@@ -69,6 +69,13 @@ class Attack:
         app = seen.app if seen.app in self.app.split(" or ") else self.app
         return Outcome(app, self.row, self.by if self.row != "none" else "", self.provider)
 
+    def unmet(self, seen: Seen) -> list[str]:
+        """What is not as the table says, in words: the outcome, what was wrong besides, and the good request that followed."""
+        expected = self.expected(seen.outcome)
+        found = [] if seen.outcome == expected else [f"{seen.outcome} instead of {expected}"]
+        found += seen.faults
+        return found if seen.after == 200 else [*found, f"the good request that followed got {seen.after}"]
+
 
 @dataclass(slots=True)
 class Seen:

@@ -16,32 +16,11 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from envoy_rig import Gate, edge_in, envoy, eventually
-from scripted_processor import CREDENTIAL, ID, Processor, door, govern, head, passing, processor, set_header
-from watched_provider import Provider, answer_json, at, provider
+from scripted_processor import CREDENTIAL, ID, Processor, door, govern, head, passing, set_header
+from watched_provider import Provider, answer_json, at
 
 from extproc.edge.proto import ext_proc_pb2 as pb
 from extproc.edge.proto.ext_proc_pb2 import ProcessingRequest, ProcessingResponse
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    """Short: sockets live in it."""
-    with TemporaryDirectory(prefix="pcl") as name:
-        yield Path(name)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Provider]:
-    """The provider."""
-    with provider() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def judge(folder: Path) -> Iterator[Processor]:
-    """The processor."""
-    with processor(folder / "x.sock") as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -16,34 +16,13 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, Event, ResponseReceived, StreamEnded, StreamReset
 from scripted_processor import ID, Processor, processor
-from watched_provider import Provider, answer_json, at, provider
+from watched_provider import Provider, answer_json, at
 
 from contracts.settings import MIB
 
 HEAD = b"host: x\r\nauthorization: Bearer pcl_k\r\n"
 CHAT = b"POST /v1/chat/completions HTTP/1.1\r\n" + HEAD
 CLOSE = b"connection: close\r\ncontent-length: 2\r\n\r\n{}"
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    """Short: sockets live in it."""
-    with TemporaryDirectory(prefix="pcl") as name:
-        yield Path(name)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Provider]:
-    """The provider."""
-    with provider() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def judge(folder: Path) -> Iterator[Processor]:
-    """The processor."""
-    with processor(folder / "x.sock") as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

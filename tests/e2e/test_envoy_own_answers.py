@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from envoy_rig import Gate, Reply, edge_in, envoy, eventually
-from scripted_processor import ID, Processor, govern, head, processor, set_header
-from watched_provider import Provider, at, provider
+from scripted_processor import ID, Processor, govern, head, set_header
+from watched_provider import Provider, at
 
 from controlplane.envoy_config import render_edge, write
 from controlplane.envoy_examples import CHAT, Example
@@ -19,27 +18,6 @@ from ingest.endings import Ending, ending
 
 MODELS = Example("models", "openai", "GET", "/v1/models", "")
 LISTING = b'{"object": "list", "data": []}'
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    """Short: sockets live in it."""
-    with TemporaryDirectory(prefix="pcl") as name:
-        yield Path(name)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Provider]:
-    """The provider."""
-    with provider() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def judge(folder: Path) -> Iterator[Processor]:
-    """The processor."""
-    with processor(folder / "x.sock") as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
