@@ -32,3 +32,21 @@ profiles:
   sealed: {prompt: {"*": alert}, answer: {"*": block}, unscanned: alert}
   watch: {prompt: {"*": alert}, answer: {"*": alert}, unscanned: alert}
 """
+
+TWO_FAMILIES: Final = """\
+organisation: acme
+providers:
+  local: {dialect: openai, url: http://mock/v1, insecure: true}
+  claude: {dialect: anthropic, url: http://mock, insecure: true}
+credentials:
+  local-main: {provider: local, secret: {env: E2E_PROVIDER_SECRET}}
+  claude-main: {provider: claude, secret: {env: E2E_PROVIDER_SECRET}}
+models:
+  cheap: {provider: local, credential: local-main, model: tiny, price: {input: 0.15, output: 0.60}}
+  small: {provider: claude, credential: claude-main, model: tiny, price: {input: 0.15, output: 0.60}}
+environments:
+  dev: {}
+teams:
+  search: {projects: {ranking: {}}}
+"""
+"""A provider and a model of each family; whose keys and profiles are still to be said."""

@@ -22,6 +22,7 @@ from typing import Any, Final
 if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1])]
 
+from declared import TWO_FAMILIES
 from plain_http import Reply, ask
 from policy_folders import copied
 from shapes import routes as shapes
@@ -34,21 +35,9 @@ from extproc.core.dialects import Route
 from extproc.core.stream import StreamedAnswer
 from extproc.core.tally import Unreadable
 
-DECLARED: Final = """\
-organisation: acme
-providers:
-  local: {dialect: openai, url: http://mock/v1, insecure: true}
-  claude: {dialect: anthropic, url: http://mock, insecure: true}
-credentials:
-  local-main: {provider: local, secret: {env: E2E_PROVIDER_SECRET}}
-  claude-main: {provider: claude, secret: {env: E2E_PROVIDER_SECRET}}
-models:
-  cheap: {provider: local, credential: local-main, model: tiny, price: {input: 0.15, output: 0.60}}
-  small: {provider: claude, credential: claude-main, model: tiny, price: {input: 0.15, output: 0.60}}
-environments:
-  dev: {}
-teams:
-  search: {projects: {ranking: {}}}
+DECLARED: Final = (
+    TWO_FAMILIES
+    + """\
 keys:
   app: {team: search, project: ranking, environment: dev, models: ["*"], profile: reading}
   open: {team: search, project: ranking, environment: dev, models: ["*"], profile: watching}
@@ -56,6 +45,7 @@ profiles:
   reading: {prompt: {"*": redact}, answer: {"*": redact}, unscanned: alert}
   watching: {prompt: {"*": alert}, answer: {"*": alert}, unscanned: alert}
 """
+)
 
 NOTHING: Final = '_allowed contains "none"'
 EVERYTHING: Final = "_allowed contains feature if some feature in input.request.features"

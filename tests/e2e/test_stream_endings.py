@@ -12,27 +12,16 @@ import anthropic
 import httpx2
 import openai
 import pytest
+from declared import TWO_FAMILIES
 from shapes.openai_streams import DONE
 from shapes.passing import stream_of
 from stack import Stack
 
 from extproc.core import dialects
 
-DECLARED: Final = """\
-organisation: acme
-providers:
-  local: {dialect: openai, url: http://mock/v1, insecure: true}
-  claude: {dialect: anthropic, url: http://mock, insecure: true}
-credentials:
-  local-main: {provider: local, secret: {env: E2E_PROVIDER_SECRET}}
-  claude-main: {provider: claude, secret: {env: E2E_PROVIDER_SECRET}}
-models:
-  cheap: {provider: local, credential: local-main, model: tiny, price: {input: 0.15, output: 0.60}}
-  small: {provider: claude, credential: claude-main, model: tiny, price: {input: 0.15, output: 0.60}}
-environments:
-  dev: {}
-teams:
-  search: {projects: {ranking: {}}}
+DECLARED: Final = (
+    TWO_FAMILIES
+    + """\
 keys:
   app: {team: search, project: ranking, environment: dev, models: ["*"], profile: reading}
   sealed: {team: search, project: ranking, environment: dev, models: ["*"], profile: sealing}
@@ -40,6 +29,7 @@ profiles:
   reading: {prompt: {"*": redact}, answer: {"*": redact}, unscanned: block}
   sealing: {prompt: {"*": redact}, answer: {"*": block}, unscanned: block}
 """
+)
 
 WORDS: Final = [f"word{number} and more, " for number in range(40)]
 PERSON: Final = [*WORDS[:20], "write to jane@exam", "ple.com, ", *WORDS[20:]]
