@@ -94,7 +94,7 @@ def reply(answer: Reply, exchange_id: str) -> bytes:
     if isinstance(answer, OpenRoute):
         return _open_route(answer, opened(answer.provider, answer.route).replace(BLANK, exchange_id.encode()))
     if isinstance(answer, OwnAnswer):
-        return _refusal(answer) + named(exchange_id)
+        return _own_answer(answer) + named(exchange_id)
     if isinstance(answer, PassTrailers):
         return PASS_TRAILERS
     raise UnexpectedError("a cut has no bytes")
@@ -230,7 +230,7 @@ def more_time(seconds: int) -> bytes:
     return _field(10, bytes((0x08, seconds)))
 
 
-def _refusal(answer: OwnAnswer) -> bytes:
+def _own_answer(answer: OwnAnswer) -> bytes:
     details = f"portcullis_{answer.code}"
     immediate = pb.ImmediateResponse(status=pb.HttpStatus(code=answer.status), body=answer.body, details=details)
     for name, value in answer.headers:
