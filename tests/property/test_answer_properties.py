@@ -2,69 +2,37 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from itertools import pairwise
+from functools import partial
 from typing import Any
 
 import orjson
 from hypothesis import example, given
 from hypothesis import strategies as st
+from shapes import stream_laws
+from shapes.stream_laws import (
+    ALERT,
+    ARGUMENTS,
+    BLOCK_CARDS,
+    CUTS,
+    REDACT,
+    TABLES,
+    TEXT,
+    cut,
+    is_json,
+    nothing_of_a_card_leaves,
+    redacted,
+    same_for_any_split,
+)
 
 from contracts.policy import Actions
 from extproc.core import dialects
 from extproc.core.answer import buffered
-from extproc.core.places import fitting
 from extproc.core.sse import Splitter
-from extproc.core.stream import StreamedAnswer
-from extproc.core.tally import Blocked
-from extproc.redact import actions
 from extproc.redact.scanner import scan
 
 ROUTE = dialects.named("chat")
-TABLES = [{"*": "redact"}, {"*": "alert"}, {"*": "redact", "CREDIT_CARD": "alert"}]
-
-WORD = st.sampled_from(
-    [
-        "jane@example.com",
-        "bob.o'hara+x@mail.example.org",
-        "4111 1111 1111 1111",
-        "5555-5555-5555-4444",
-        "4111111111111111",
-        "4",
-        "1 ",
-        "@",
-        "a.b",
-        "é",
-        "😀",
-        "\n",
-        '"',
-        "\\",
-        r"bob\u0040example.com",
-        r"\u0034111111111111111",
-        '{"n":',
-        "-",
-        "hello",
-        " and ",
-        ", ",
-        ".",
-    ],
-)
-TEXT = st.lists(WORD | st.sampled_from([" "]), max_size=12).map("".join)
-ARGUMENTS = st.builds(
-    lambda to, number, spell: spell(json.dumps({"to": to, "n": number, to: [number]})),
-    TEXT,
-    st.sampled_from([0, 4111111111111111, -4111111111111111, 5555555555554444.0]),
-    st.sampled_from([str, lambda text: text.replace("@", "\\u0040")]),
-)
-"""A tool's arguments: JSON in JSON."""
-CUTS = st.lists(st.integers(0, 60), max_size=8)
-
-
-def cut(whole: Any, places: list[int]) -> list[Any]:
-    """A text or bytes in pieces."""
-    bounds = [0, *sorted(min(place, len(whole)) for place in places), len(whole)]
-    return [whole[start:end] for start, end in pairwise(bounds)]
+run = partial(stream_laws.run, ROUTE)
 
 
 @st.composite
@@ -104,35 +72,6 @@ def event(choice: int, delta: dict[str, Any], finish: str | None = None) -> byte
     return b"data: " + orjson.dumps({"id": "c", "choices": [{"index": choice, "delta": delta, "finish_reason": finish}]})
 
 
-def run(stream: bytes, places: list[int], table: dict[str, str]) -> tuple[bytes, StreamedAnswer, bool]:
-    """What left of a stream that came in pieces, what is known of it, and whether it was blocked."""
-    answer = StreamedAnswer(ROUTE, Actions({}, table))
-    out = b""
-    try:
-        for piece in cut(stream, places):
-            out += answer.feed(piece)
-        out += answer.finish()
-    except Blocked as blocked:
-        return out + blocked.before, answer, True
-    return out, answer, False
-
-
-def known(answer: StreamedAnswer) -> tuple[Any, ...]:
-    """All that is known of an answer."""
-    return (
-        answer.usage,
-        answer.findings,
-        answer.actions,
-        answer.redacted,
-        answer.id,
-        answer.finish_reasons,
-        answer.chunks,
-        answer.done,
-        answer.truncated,
-        answer.text_bytes_out,
-    )
-
-
 def texts(stream: bytes) -> dict[Any, str]:
     """The texts of a stream, joined as an SDK joins them."""
     splitter = Splitter()
@@ -149,32 +88,14 @@ def texts(stream: bytes) -> dict[Any, str]:
     return joined
 
 
-def redacted(text: str, table: dict[str, str]) -> str:
-    """A text that came whole, redacted."""
-    return actions.apply(text, fitting(text, actions.edits(scan(text), table)))
-
-
-def is_json(text: str) -> bool:
-    """Whether a text is JSON."""
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
-
-
-@given(streams(), st.lists(st.integers(0, 4000), max_size=20), st.sampled_from([*TABLES, {"*": "redact", "CREDIT_CARD": "block"}]))
+@given(streams(), st.lists(st.integers(0, 4000), max_size=20), st.sampled_from([*TABLES, BLOCK_CARDS]))
 def test_the_split_of_the_bytes_does_not_matter(stream: bytes, places: list[int], table: dict[str, str]) -> None:
     """Same bytes out, same facts, and a block at the same place, for any split and byte by byte."""
-    whole, answer, blocked = run(stream, [], table)
-    for split in (places, list(range(len(stream)))):
-        again, same, stopped = run(stream, split, table)
-        assert (again, stopped) == (whole, blocked)
-        assert known(same) == known(answer) or blocked
+    same_for_any_split(ROUTE, stream, (places, range(len(stream))), table)
 
 
 @given(streams(), st.sampled_from(TABLES))
-@example(event(0, {"content": "jane@example.co"}) + b"\n\n" + event(0, {"content": "m"}, finish="stop") + b"\n\n", {"*": "redact"})
+@example(event(0, {"content": "jane@example.co"}) + b"\n\n" + event(0, {"content": "m"}, finish="stop") + b"\n\n", REDACT)
 def test_each_text_is_redacted_as_if_it_came_whole(stream: bytes, table: dict[str, str]) -> None:
     """Joined as an SDK joins them, the texts that leave are the redacted texts that came; counts agree, and JSON stays JSON."""
     out, answer, _ = run(stream, [], table)
@@ -191,7 +112,7 @@ def test_each_text_is_redacted_as_if_it_came_whole(stream: bytes, table: dict[st
 @given(streams())
 def test_events_keep_their_order_and_their_bytes(stream: bytes) -> None:
     """As many events leave as came, in order; one without a finding is byte for byte the same."""
-    out, _, _ = run(stream, [], TABLES[0])
+    out, _, _ = run(stream, [], REDACT)
     splitter, again = Splitter(), Splitter()
     came, left = ([*splitter.feed(stream), *splitter.finish()], [*again.feed(out), *again.finish()])
     assert len(came) == len(left)
@@ -201,25 +122,21 @@ def test_events_keep_their_order_and_their_bytes(stream: bytes) -> None:
             assert fixed[0] == fixed[1]
         elif b"jane" not in before.beside:
             assert before.raw == after.raw
-    assert run(stream, [], TABLES[1])[0] == stream
+    assert run(stream, [], ALERT)[0] == stream
 
 
 @given(streams())
 def test_nothing_of_a_blocked_card_leaves(stream: bytes) -> None:
     """What left is a beginning of what redaction alone would have let out."""
-    out, _, blocked = run(stream, [], {"*": "redact", "CREDIT_CARD": "block"})
-    clean, answer, _ = run(stream, [], TABLES[0])
-    assert clean.startswith(out)
-    assert blocked == ("CREDIT_CARD" in answer.findings)
-    assert b"[CREDIT_CARD]" not in out
+    nothing_of_a_card_leaves(ROUTE, stream)
 
 
 @given(TEXT, TEXT | ARGUMENTS)
 def test_a_whole_answer_is_redacted_like_its_texts(content: str, arguments: str) -> None:
     """Each leaf of a buffered answer becomes its own text, redacted."""
     answer = {"choices": [{"message": {"content": content, "tool_calls": [{"function": {"arguments": arguments}}]}}]}
-    read = buffered(ROUTE, orjson.dumps(answer), Actions({}, TABLES[0]), 64)
+    read = buffered(ROUTE, orjson.dumps(answer), Actions({}, REDACT), 64)
     tree = orjson.loads(read.body) if read.body is not None else answer
     message = tree["choices"][0]["message"]
     for text, left in ((content, message["content"]), (arguments, message["tool_calls"][0]["function"]["arguments"])):
-        assert left == redacted(text, TABLES[0])
+        assert left == redacted(text, REDACT)

@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from itertools import pairwise
+from functools import partial
 from typing import Any
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shapes import stream_laws
+from shapes.stream_laws import (
+    ALERT,
+    ARGUMENTS,
+    BLOCK_CARDS,
+    CUTS,
+    REDACT,
+    TABLES,
+    TEXT,
+    cut,
+    is_json,
+    known,
+    nothing_of_a_card_leaves,
+    redacted,
+    same_for_any_split,
+)
 
-from contracts.policy import Actions
 from contracts.usage import Usage
 from extproc.core import dialects
-from extproc.core.places import fitting
 from extproc.core.sse import Splitter
-from extproc.core.stream import StreamedAnswer
-from extproc.core.tally import Blocked
-from extproc.redact import actions
 from extproc.redact.scanner import scan
 
 ROUTE = dialects.named("messages")
-REDACT = {"*": "redact"}
-TABLES = [REDACT, {"*": "alert"}, {"*": "redact", "CREDIT_CARD": "alert"}]
+run = partial(stream_laws.run, ROUTE)
 SIGNATURE = "EqQBCgIYAhIkMm4wYjFhZTk4/AhgB+EgwSHk5eQ=="
 USAGE = {"input_tokens": 5, "cache_read_input_tokens": 70, "cache_creation_input_tokens": 300, "output_tokens": 1}
 
@@ -168,27 +178,6 @@ def test_a_recorded_stream_without_findings_is_as_it_came(name: str) -> None:
 
 # ── any stream ─────────────────────────────────────────────────────────────────
 
-WORD = st.sampled_from(
-    [
-        *("jane@example.com", "bob.o'hara+x@mail.example.org", "4111 1111 1111 1111", "4111111111111111", "4", "1 ", "@", "a.b", "é", "😀"),
-        *("\n", '"', "\\", r"bob\u0040example.com", '{"n":', "-", "hello", " and ", ", ", "."),
-    ]
-)
-TEXT = st.lists(WORD | st.sampled_from([" "]), max_size=10).map("".join)
-ARGUMENTS = st.builds(
-    lambda to, number, spell: spell(json.dumps({"to": to, "n": number, to: [number]})),
-    TEXT,
-    st.sampled_from([0, 4111111111111111, -4111111111111111]),
-    st.sampled_from([str, lambda text: text.replace("@", "\\u0040")]),
-)
-CUTS = st.lists(st.integers(0, 60), max_size=6)
-
-
-def cut(whole: Any, places: list[int]) -> list[Any]:
-    """A text or bytes in pieces."""
-    bounds = [0, *sorted(min(place, len(whole)) for place in places), len(whole)]
-    return [whole[start:end] for start, end in pairwise(bounds)]
-
 
 @st.composite
 def blocks(draw: st.DrawFn, index: int) -> list[bytes]:
@@ -227,25 +216,6 @@ def streams(draw: st.DrawFn) -> bytes:
     return b"".join(events).replace(b"\n", draw(st.sampled_from([b"\n", b"\n", b"\r\n", b"\r"])))
 
 
-def run(stream: bytes, places: list[int], table: dict[str, str]) -> tuple[bytes, StreamedAnswer, bool]:
-    """What left of a stream that came in pieces, what is known of it, and whether it was blocked."""
-    answer = StreamedAnswer(ROUTE, Actions({}, table))
-    out = b""
-    try:
-        for piece in cut(stream, places):
-            out += answer.feed(piece)
-        out += answer.finish()
-    except Blocked as blocked:
-        return out + blocked.before, answer, True
-    return out, answer, False
-
-
-def known(answer: StreamedAnswer) -> tuple[Any, ...]:
-    """All that is known of an answer."""
-    told = (answer.usage, answer.findings, answer.actions, answer.redacted, answer.id, answer.model, answer.finish_reasons)
-    return (*told, answer.chunks, answer.done, answer.failed, answer.truncated, answer.text_bytes_out)
-
-
 def documents(stream: bytes) -> list[Any]:
     """The data of its events."""
     splitter = Splitter()
@@ -265,28 +235,10 @@ def texts(stream: bytes) -> dict[Any, str]:
     return joined
 
 
-def redacted(text: str, table: dict[str, str]) -> str:
-    """A text that came whole, redacted."""
-    return actions.apply(text, fitting(text, actions.edits(scan(text), table)))
-
-
-def is_json(text: str) -> bool:
-    """Whether a text is JSON."""
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
-
-
-@given(streams(), st.lists(st.integers(0, 4000), max_size=20), st.sampled_from([*TABLES, {"*": "redact", "CREDIT_CARD": "block"}]))
+@given(streams(), st.lists(st.integers(0, 4000), max_size=20), st.sampled_from([*TABLES, BLOCK_CARDS]))
 def test_the_split_of_the_bytes_does_not_matter(stream: bytes, places: list[int], table: dict[str, str]) -> None:
     """Same bytes out, same facts, and a block at the same place, for any split and byte by byte."""
-    whole, answer, blocked = run(stream, [], table)
-    for split in (places, list(range(len(stream)))):
-        again, same, stopped = run(stream, split, table)
-        assert (again, stopped) == (whole, blocked)
-        assert known(same) == known(answer) or blocked
+    same_for_any_split(ROUTE, stream, (places, range(len(stream))), table)
 
 
 @given(streams(), st.sampled_from(TABLES))
@@ -309,14 +261,10 @@ def test_events_keep_their_order_and_all_else(stream: bytes) -> None:
     assert [line for line in out.splitlines() if line.startswith(b"event:")] == [
         line for line in stream.splitlines() if line.startswith(b"event:")
     ]
-    assert run(stream, [], {"*": "alert"})[0] == stream
+    assert run(stream, [], ALERT)[0] == stream
 
 
 @given(streams())
 def test_nothing_of_a_blocked_card_leaves(stream: bytes) -> None:
     """What left is a beginning of what redaction alone would have let out."""
-    out, _, blocked = run(stream, [], {"*": "redact", "CREDIT_CARD": "block"})
-    clean, answer, _ = run(stream, [], REDACT)
-    assert clean.startswith(out)
-    assert blocked == ("CREDIT_CARD" in answer.findings)
-    assert b"[CREDIT_CARD]" not in out
+    nothing_of_a_card_leaves(ROUTE, stream)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import chain, pairwise, zip_longest
+from itertools import chain, zip_longest
 from typing import Any
 
 import orjson
 from hypothesis import strategies as st
+from shapes.stream_laws import cut
 
 from controlplane.mock.ask import read_ask
 from controlplane.mock.responses_stream import events as told_by_the_mock
@@ -75,12 +76,6 @@ class Item:
 
     done: dict[str, Any]
     events: list[dict[str, Any]] = field(default_factory=list)
-
-
-def cut(whole: Any, places: list[int]) -> list[Any]:
-    """A text or bytes in pieces."""
-    bounds = [0, *sorted(min(place, len(whole)) for place in places), len(whole)]
-    return [whole[start:end] for start, end in pairwise(bounds)]
 
 
 def spelling(pieces: list[str]) -> list[dict[str, Any]]:
