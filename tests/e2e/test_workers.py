@@ -12,7 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from stack import Reply, Stack, alive, eventually
+from plain_http import Reply
+from stack import Stack, alive, eventually
 
 from extproc.edge.worker import NICE
 
