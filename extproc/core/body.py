@@ -175,9 +175,15 @@ def _refuse_inexact(raw: bytes) -> None:
 
 
 def _exact(digits: str) -> bool:
-    """Whether readers with doubles and with decimals take a number for the same: by its value, or by how doubles are written."""
+    """Whether readers with doubles, with decimals and with whole numbers of any length take a number for the same.
+
+    It must be what the double is. Only one with a fraction or an exponent, which no reader takes for a whole number, may also be
+    what the double is written as: 1e23 is none that a double can hold.
+    """
     double = float(digits)
-    return double < EXACT or Decimal(digits) in {Decimal(double), Decimal(repr(double))}
+    if double < EXACT or Decimal(digits) == Decimal(double):
+        return True
+    return not digits.isdigit() and Decimal(digits) == Decimal(repr(double))
 
 
 def _collect(node: Any, path: Path, token: int, found: list[Leaf]) -> int:

@@ -44,6 +44,7 @@ def test_the_quick_look_sees_all_that_the_slow_one_sees(value: Any, dice: random
 @given(DIGITS, st.randoms(use_true_random=False), st.text('{}[]:,"\\0189 ', max_size=8))
 @example(9007199254740993, random.Random(1), "")
 @example(18446744073709551617, random.Random(1), "")
+@example(119209289550781250000000, random.Random(1), "")
 def test_a_whole_number_passes_where_a_double_holds_it(number: int, dice: random.Random, beside: str) -> None:
     """And only there, whatever digits stand in strings beside it; with `exact` off, any number passes."""
     raw = spelled({"before": beside, "here": [number], str(number): beside}, dice).raw
