@@ -6,8 +6,7 @@ import json
 import os
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPResponse
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from plain_http import UnixConnection
+from stack import eventually, free_port
 
 from contracts.snapshot import ProviderRecord, Snapshot
 from controlplane.envoy_config import render_edge, write
@@ -24,17 +24,6 @@ from controlplane.envoy_listener import REQUESTS_COUNTER
 from controlplane.envoy_program import arguments, binary
 
 KEY: Final = "Bearer pcl_client"
-
-
-def eventually(probe: Callable[[], Any], what: str, seconds: float = 20) -> Any:
-    """Ask until the answer is true; the limit is only there so that a broken part fails the test."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        answer = probe()
-        if answer:
-            return answer
-        time.sleep(0.01)
-    raise AssertionError(f"never came: {what}")
 
 
 @dataclass
@@ -124,13 +113,6 @@ def read(answer: HTTPResponse) -> Reply:
     """The whole answer."""
     body = answer.read()
     return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, body)
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def edge_in(folder: Path, **changes: Any) -> Edge:

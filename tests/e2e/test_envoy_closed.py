@@ -15,8 +15,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from envoy_rig import Gate, edge_in, envoy, eventually
+from envoy_rig import Gate, edge_in, envoy
 from scripted_processor import CREDENTIAL, ID, Processor, door, govern, head, passing, set_header
+from stack import eventually
 from watched_provider import Provider, answer_json, at
 
 from extproc.edge.proto import ext_proc_pb2 as pb

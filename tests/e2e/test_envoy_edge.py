@@ -11,11 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from envoy_rig import Gate, edge_in, envoy, eventually
+from envoy_rig import Gate, edge_in, envoy
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, Event, ResponseReceived, StreamEnded, StreamReset
 from scripted_processor import ID, Processor, processor
+from stack import eventually
 from watched_provider import Provider, answer_json, at
 
 from contracts.settings import MIB

@@ -8,8 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from envoy_rig import Gate, edge_in, envoy, eventually
+from envoy_rig import Gate, edge_in, envoy
 from scripted_processor import processor
+from stack import eventually
 from watched_provider import Provider, at, provider
 
 from contracts.settings import MIB

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from envoy_rig import Gate, Reply, edge_in, envoy, eventually
+from envoy_rig import Gate, Reply, edge_in, envoy
 from scripted_processor import ID, Processor, govern, head, set_header
+from stack import eventually
 from watched_provider import Provider, at
 
 from controlplane.envoy_config import render_edge, write

@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from envoy_rig import Gate, edge_in, envoy, eventually
+from envoy_rig import Gate, edge_in, envoy
 from scripted_processor import Processor, door, govern, processor
+from stack import eventually
 from watched_provider import Provider, answer_json, at, provider
 
 from contracts.snapshot import ProviderRecord

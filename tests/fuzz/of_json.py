@@ -73,7 +73,8 @@ def _finite(written: str) -> float:
 
 def _exact(written: str) -> float:
     number = _finite(written)
-    if abs(number) >= EXACT and Decimal(written) not in {Decimal(number), Decimal(repr(number))}:
+    held = {Decimal(number)} if written.lstrip("-").isdigit() else {Decimal(number), Decimal(repr(number))}
+    if abs(number) >= EXACT and Decimal(written) not in held:
         raise _Ambiguous("no double")
     return number
 
