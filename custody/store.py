@@ -13,10 +13,12 @@ from typing import Final
 from custody.keyring import KEY_BYTES, Keyring, Label
 from custody.secret import Secret
 
-PEPPER: Final = Label("pepper", "virtual-keys", 1)
-"""The pepper of the virtual keys' hashes. A new one would make every key there is invalid, so it has one version."""
-
 _TRIAL: Final = Label("trial", "trial", 1)
+
+
+def pepper(version: int) -> Label:
+    """The label of a pepper of the virtual keys' hashes."""
+    return Label("pepper", "virtual-keys", version)
 
 
 def credential(name: str, version: int) -> Label:

@@ -12,14 +12,18 @@ import hashlib
 import hmac
 import re
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from contracts.snapshot import LiveSecret
 from custody.reveal import REVEAL
 from custody.secret import Secret
 
 ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 ID_LENGTH, SECRET_LENGTH, CHECKSUM_LENGTH = 12, 43, 6
+MOST_SECRETS: Final = 2
+"""Secrets of one key that are live at once: the one in force, and the one before it for its grace."""
 ENTROPY_BYTES: Final = 41
 """Random bytes that `mint` takes: 9 for the public id, 32 for the secret."""
 
@@ -82,13 +86,22 @@ def keyed_hash(pepper: Secret, public_id: str, secret: Secret) -> str:
     return hmac.digest(pepper.reveal(REVEAL), message, hashlib.sha256).hex()
 
 
-def matches(pepper: Secret, presented: Presented, stored_hash: str | None) -> bool:
-    """Whether the key is the one stored. An unknown id (`stored_hash` None) takes the same steps as a wrong secret."""
-    actual = keyed_hash(pepper, presented.public_id, presented.secret)
-    return hmac.compare_digest(actual, stored_hash or _NO_HASH) and stored_hash is not None
+def used(peppers: Mapping[int, Secret], presented: Presented, stored: Sequence[LiveSecret], now: int) -> LiveSecret | None:
+    """Which of a key's stored secrets was presented; None where it is none of them, or one whose time is over (`now`: seconds).
+
+    An unknown id (nothing `stored`) takes the same steps as a wrong secret: one hash for each pepper, MOST_SECRETS comparisons.
+    """
+    hashes = {version: keyed_hash(pepper, presented.public_id, presented.secret) for version, pepper in peppers.items()}
+    found = None
+    for secret in [*stored[:MOST_SECRETS], *[_NONE] * (MOST_SECRETS - len(stored))]:
+        right = hmac.compare_digest(hashes.get(secret.pepper, _NO_HASH), secret.hash)
+        if right and secret is not _NONE and secret.pepper in hashes and (secret.until is None or now < secret.until):
+            found = found or secret
+    return found
 
 
 _NO_HASH: Final = "0" * 64
+_NONE: Final = LiveSecret("f" * 64, pepper=0)
 
 
 def _checksum(stem: str) -> str:

@@ -50,8 +50,7 @@ class Plane:
         self.world = self._world(snapshot)
 
     def _world(self, snapshot: Snapshot) -> World:
-        pepper = self.credentials.pepper(snapshot) if snapshot.pepper else None
-        return World(snapshot, self.limits, PLANE, VERSION, pepper)
+        return World(snapshot, self.limits, PLANE, VERSION, self.credentials.peppers(snapshot))
 
 
 async def run(settings: Settings) -> None:

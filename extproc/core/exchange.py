@@ -111,11 +111,12 @@ def declared(head: RequestHead) -> Route:
 def known(world: World, head: RequestHead) -> Asker:
     """Who asks. One refusal for every way a key can be wrong, and the same work for all of them."""
     presented = virtual_key.parse(headers.bearer(head.headers) or "")
-    if presented is None or world.pepper is None:
+    if presented is None or not world.peppers:
         raise InvalidApiKey
     key = world.snapshot.keys.get(presented.public_id)
-    right = virtual_key.matches(world.pepper, presented, key.secret_hash if key else None)
-    if key is None or not right or (key.expires is not None and key.expires * 1_000_000_000 <= head.time):
+    now = head.time // 1_000_000_000
+    used = virtual_key.used(world.peppers, presented, key.secrets if key else (), now)
+    if key is None or used is None or (key.expires is not None and key.expires <= now):
         raise InvalidApiKey
     user = end_user(head)
     if user and not key.may_set_user:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from contracts.settings import Limits
@@ -11,13 +12,13 @@ from custody.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What an exchange begins with and keeps: the snapshot of that moment, the pepper, limits and names."""
+    """What an exchange begins with and keeps: the snapshot of that moment, the peppers by version, limits and names."""
 
     snapshot: Snapshot
     limits: Limits
     plane: str
     version: str
-    pepper: Secret | None = field(default=None, repr=False)
+    peppers: Mapping[int, Secret] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,12 +163,12 @@ class Credentials:
         self._opened[record.sealed] = secret
         return secret
 
-    def pepper(self, snapshot: Snapshot) -> Secret:
-        """The pepper of the keys' hashes. Called as a snapshot is taken: forgets what it no longer holds. Raises Unusable."""
-        pepper = self._unsealed(store.PEPPER, snapshot.pepper)
+    def peppers(self, snapshot: Snapshot) -> dict[int, Secret]:
+        """The peppers of the keys' hashes. Called as a snapshot is taken: forgets what it no longer holds. Raises Unusable."""
+        peppers = {version: self._unsealed(store.pepper(version), sealed) for version, sealed in snapshot.peppers.items()}
         held = {record.sealed for record in snapshot.credentials.values()}
         self._opened = {sealed: secret for sealed, secret in self._opened.items() if sealed in held}
-        return pepper
+        return peppers
 
     def _unsealed(self, label: Label, sealed: str) -> Secret:
         if self._keyring is None:

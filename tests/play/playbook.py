@@ -20,10 +20,12 @@ from contracts.snapshot import (
     CredentialRecord,
     EnvironmentRecord,
     KeyRecord,
+    LiveSecret,
     ModelRecord,
     ProfileRecord,
     ProviderRecord,
     Snapshot,
+    TeamRecord,
 )
 from contracts.usage import Price
 from custody import virtual_key
@@ -57,12 +59,12 @@ PROVIDER_SECRET = Secret(b"sk-provider-secret")
 SNAPSHOT = Snapshot(
     revision="7",
     organisation="acme",
-    pepper="sealed",
+    peppers={1: "sealed"},
     keys={
         MINTED.public_id: KeyRecord(
             id=MINTED.public_id,
             name="ranking-dev",
-            secret_hash=virtual_key.keyed_hash(PEPPER, MINTED.public_id, MINTED.secret),
+            secrets=(LiveSecret(virtual_key.keyed_hash(PEPPER, MINTED.public_id, MINTED.secret)),),
             team="search",
             project="ranking",
             environment="dev",
@@ -75,9 +77,10 @@ SNAPSHOT = Snapshot(
     credentials={"local-main": CredentialRecord("local-main", "local", "sealed", 1)},
     providers={"local": ProviderRecord("local", "openai", "http://127.0.0.1:9901/v1", insecure=True)},
     environments={"dev": EnvironmentRecord("dev")},
+    teams={"search": TeamRecord("search", ("ranking",))},
     profiles={"strict": ProfileRecord("strict", {"CREDIT_CARD": "block", "*": "redact"}, {"*": "redact"}, "block")},
 )
-WORLD = World(SNAPSHOT, Limits(), "extproc-0", "0.0.0", PEPPER)
+WORLD = World(SNAPSHOT, Limits(), "extproc-0", "0.0.0", {1: PEPPER})
 NOW = 1_700_000_000_000_000_000
 ID, DECISION = "0199f3b2-7c1e-7a51-9d0b-0f4e5a6b7c8d", "0199f3b2-7c1e-7d04-8a11-5c2e9b7d1f00"
 ALLOWED = Verdict(True, (), Actions({"CREDIT_CARD": "block", "*": "redact"}, {"*": "redact"}), "rules-1")
