@@ -1,24 +1,51 @@
-"""Errors of the API as problem details (RFC 9457): one shape, and one sentence for people in `detail`."""
+"""Errors of the API as problem details (RFC 9457): one shape, one sentence for people in `detail`, and the fields to blame."""
 
 from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
+from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from contracts.errors import Unusable
+from contracts.errors import PortcullisError, Unusable
 
 log = logging.getLogger("control.api")
 
+MEDIA_TYPE: Final = "application/problem+json"
 
-def problem(status: int, code: str, detail: str) -> web.Response:
-    """A problem document. `code` is for programs, `detail` for people."""
-    document = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "code": code, "detail": detail}
-    headers = {"www-authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
-    return web.Response(status=status, text=json.dumps(document), content_type="application/problem+json", headers=headers)
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """What is wrong with one field; `field` is its path, such as `labels.cost` or `models[1]`."""
+
+    field: str
+    detail: str
+
+
+class Problem(PortcullisError):  # noqa: N818 - named after what RFC 9457 calls it
+    """An answer that is a problem document. `code` is for programs, `detail` for people."""
+
+    def __init__(self, status: int, code: str, detail: str, errors: Sequence[FieldProblem] = ()) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.detail, self.errors = status, code, detail, tuple(errors)
+
+
+def problem(status: int, code: str, detail: str, errors: Sequence[FieldProblem] = ()) -> web.Response:
+    """A problem document."""
+    document: dict[str, object] = {
+        "type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "code": code, "detail": detail,
+    }  # fmt: skip
+    if errors:
+        document["errors"] = [asdict(error) for error in errors]
+    headers = {"cache-control": "no-store"}
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["www-authenticate"] = "Bearer"
+    return web.Response(status=status, text=json.dumps(document), content_type=MEDIA_TYPE, headers=headers)
 
 
 @web.middleware
@@ -26,15 +53,24 @@ async def explained(request: web.Request, handler: Handler) -> web.StreamRespons
     """Turn whatever went wrong into a problem document; what was not foreseen is logged and not shown."""
     try:
         return await handler(request)
+    except Problem as error:
+        return problem(error.status, error.code, error.detail, error.errors)
     except Unusable as error:
         return problem(422, "unusable", str(error))
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
-        return problem(error.status, (error.reason or "error").lower().replace(" ", "_"), _detail(error))
+        return _of_aiohttp(error)
     except Exception:
         log.exception("an endpoint broke")
         return problem(500, "internal_error", "The control plane broke on this request; its log says how.")
+
+
+def _of_aiohttp(error: web.HTTPException) -> web.Response:
+    answer = problem(error.status, (error.reason or "error").lower().replace(" ", "_"), _detail(error))
+    if "allow" in error.headers:
+        answer.headers["allow"] = error.headers["allow"]
+    return answer
 
 
 def _detail(error: web.HTTPException) -> str:
