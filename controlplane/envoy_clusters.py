@@ -13,6 +13,7 @@ from envoy_data_plane.envoy.config.cluster.v3 import (
     Cluster,
     ClusterDiscoveryType,
     ClusterDnsLookupFamily,
+    ClusterLbPolicy,
     UpstreamConnectionOptions,
 )
 from envoy_data_plane.envoy.config.core.v3 import (
@@ -43,6 +44,7 @@ from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 from contracts.errors import Unusable
 from contracts.settings import MIB
 from contracts.snapshot import ProviderRecord
+from controlplane import envoy_addresses
 from controlplane.envoy_edge import Edge
 from controlplane.envoy_guard import never_clean
 from controlplane.envoy_processor import CLUSTER, socket_of
@@ -102,13 +104,8 @@ def provider_cluster(provider: ProviderRecord, edge: Edge) -> Cluster:
     http1 = HttpProtocolOptionsExplicitHttpConfig(http_protocol_options=Http1ProtocolOptions(enable_trailers=False))
     cluster = Cluster(
         name=cluster_name(provider.name),
-        type=ClusterDiscoveryType.STATIC if target.literal else ClusterDiscoveryType.LOGICAL_DNS,
-        dns_lookup_family=ClusterDnsLookupFamily.ALL,
         connect_timeout=seconds(edge.connect_timeout_s),
         per_connection_buffer_limit_bytes=MIB,
-        load_assignment=_at(
-            cluster_name(provider.name), Address(socket_address=SocketAddress(address=target.host, port_value=target.port))
-        ),
         circuit_breakers=_breakers(),
         upstream_connection_options=UpstreamConnectionOptions(
             tcp_keepalive=TcpKeepalive(keepalive_time=60, keepalive_interval=15, keepalive_probes=4)
@@ -119,6 +116,15 @@ def provider_cluster(provider: ProviderRecord, edge: Edge) -> Cluster:
             )
         },
     )
+    if envoy_addresses.looked_up(target.host):
+        cluster.lb_policy = ClusterLbPolicy.CLUSTER_PROVIDED
+        cluster.cluster_type = envoy_addresses.cluster_type()
+    else:
+        cluster.type = ClusterDiscoveryType.STATIC if target.literal else ClusterDiscoveryType.LOGICAL_DNS
+        cluster.dns_lookup_family = ClusterDnsLookupFamily.ALL
+        cluster.load_assignment = _at(
+            cluster_name(provider.name), Address(socket_address=SocketAddress(address=target.host, port_value=target.port))
+        )
     if target.tls:
         cluster.transport_socket = _tls(provider, target, edge)
     return cluster

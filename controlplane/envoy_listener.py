@@ -35,6 +35,7 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
 from envoy_data_plane.envoy.extensions.request_id.uuid.v3 import UuidRequestIdConfig
 
 from contracts.settings import MIB
+from controlplane import envoy_addresses
 from controlplane.envoy_edge import Edge
 from controlplane.envoy_guard import asked_once_decoded, no_word_of_envoy
 from controlplane.envoy_processor import processor_filter
@@ -79,7 +80,7 @@ def _connection(edge: Edge, routes: RouteConfiguration | None) -> HttpConnection
         stat_prefix=STAT_PREFIX,
         rds=Rds(route_config_name=NAME, config_source=watched(edge, "rds.yaml")) if routes is None else None,
         route_config=routes,
-        http_filters=[no_word_of_envoy(), witness_filter(), *gate, router],
+        http_filters=[no_word_of_envoy(), witness_filter(), *gate, *envoy_addresses.filters(), router],
         common_http_protocol_options=HttpProtocolOptions(
             idle_timeout=seconds(edge.stream_idle_s),
             headers_with_underscores_action=HttpProtocolOptionsHeadersWithUnderscoresAction.REJECT_REQUEST,

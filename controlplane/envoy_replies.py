@@ -75,6 +75,8 @@ ANSWERS: Final = (
             "upstream_reset_after_response_started",
             "no_healthy_upstream",
             "response_payload_too_large",
+            "dns_resolution_failure",
+            "rbac_access_denied",
         ),
         502,
         "upstream_error",

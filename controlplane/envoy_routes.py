@@ -22,6 +22,7 @@ from envoy_data_plane.envoy.config.route.v3 import (
 from envoy_data_plane.envoy.type.matcher.v3 import MetadataMatcher, MetadataMatcherPathSegment, RegexMatcher, StringMatcher, ValueMatcher
 
 from contracts.snapshot import ProviderRecord
+from controlplane import envoy_addresses
 from controlplane.envoy_clusters import cluster_name, target_of
 from controlplane.envoy_edge import NAMESPACE, STAMP, Edge
 from controlplane.envoy_text import seconds
@@ -97,6 +98,11 @@ def _door(route: Declared, provider: ProviderRecord, edge: Edge) -> Route:
         # Envoy has one limit for both ways: the listener's, until the router takes over with this one, and by then
         # the request has been held whole and measured.
         request_body_buffer_limit=max(edge.request_bytes, edge.response_bytes),
+        typed_per_filter_config=dict(
+            envoy_addresses.on_route(f"{target.host}:{target.port}", private=provider.private)
+            if envoy_addresses.looked_up(target.host)
+            else {}
+        ),
     )
 
 

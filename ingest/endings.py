@@ -75,7 +75,11 @@ TABLE: Final = (
         frozenset({"UT", "DT", "UMSDR", "SI"}),
         ("upstream_response_timeout", "upstream_per_try", "stream_idle_timeout", "duration_timeout"),
     ),
-    Sign(_UNREACHABLE, frozenset({"UF", "UH", "UO", "URX", "NC", "DF"}), ("no_healthy_upstream", "cluster_not_found")),
+    Sign(
+        _UNREACHABLE,
+        frozenset({"UF", "UH", "UO", "URX", "NC", "DF"}),
+        ("no_healthy_upstream", "cluster_not_found", "dns_resolution_failure", "rbac_access_denied"),
+    ),
     # A body that ends before its length has the flag of a protocol error too; Envoy does not tell it from a garbled one.
     Sign(_RESET, details=("upstream_reset_after_response_started",)),
     Sign(

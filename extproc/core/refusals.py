@@ -63,7 +63,14 @@ def by_envoy(head: ResponseHead) -> Refused:
 def _how(details: str) -> str:
     if "protocol_error" in details or "codec_error" in details:
         return "upstream_garbage"
-    unreached = ("connection_failure", "connection_timeout", "no_healthy_upstream", "cluster_not_found")
+    unreached = (
+        "connection_failure",
+        "connection_timeout",
+        "no_healthy_upstream",
+        "cluster_not_found",
+        "dns_resolution_failure",
+        "rbac_access_denied",
+    )
     return "upstream_unreachable" if any(word in details for word in unreached) else "upstream_reset"
 
 
