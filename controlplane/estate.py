@@ -68,7 +68,7 @@ class Estate:
     revision: int = 0
     organisation: str = ""
     peppers: Mapping[int, str] = field(default_factory=dict, repr=False)
-    records: Mapping[str, Mapping[str, Kept]] = field(default=_EMPTY, repr=False)
+    records: Mapping[str, Mapping[str, Kept]] = field(default_factory=lambda: _EMPTY, repr=False)
 
     def after(self, changes: Changes) -> Estate:
         """The estate once `changes` are made: one revision on."""

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from contracts.errors import Unusable
 from contracts.settings import Control, Gateway, Limits, Settings, Spool, Telemetry
+from extproc.state_address import state
 from extproc.yaml_lines import Item, read
 
 FILE: Final = Path("portcullis.yaml")
@@ -91,6 +92,14 @@ def _policy(text: str) -> str:
     return text
 
 
+def _vault(text: str) -> str:
+    if text.startswith("env:"):
+        if not re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*", text, re.ASCII):
+            raise ValueError("must be env:NAME, with the name of an environment variable that holds the vault's keys, such as env:GATE_KEK")
+        return text
+    return _one_of(("file",), ("openbao:", "aws-kms:"))(text)
+
+
 def _otlp(text: str) -> None:
     if text not in {"null", "~", ""}:
         raise ValueError("telemetry is not in this version; use null")
@@ -110,10 +119,10 @@ LEAVES: Final[Mapping[str, Callable[[str], Any]]] = {
     "envoy": _filled,
     "policy": _policy,
     "policy_timeout_ms": _whole(1, 10_000),
-    "state": _one_of(("sqlite",), ("postgresql:", "postgres:")),
+    "state": state,
     "counters": _one_of(("local",), ("valkey:", "redis:", "valkeys:", "rediss:")),
     "audit": _one_of(("chdb",), ("clickhouse:", "clickhouses:")),
-    "vault": _one_of(("file",), ("env:", "openbao:", "aws-kms:")),
+    "vault": _vault,
     "spool.durability": _one_of(("os", "fsync")),
     "spool.max_bytes": _bytes(1 << 20, 1 << 40),
     "spool.on_full": _one_of(("refuse",), ("drop",)),

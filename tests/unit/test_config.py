@@ -86,7 +86,7 @@ def test_every_problem_is_told_at_once_with_its_line(tmp_path: Path) -> None:
     [
         ("policy: opa+http://127.0.0.1:8181", "an OPA server is not in this version"),
         ("policy: opa+unix:///run/opa.sock", "an OPA server is not in this version"),
-        ("state: postgresql://u:hunter2@db/x", "'postgresql' is not in this version"),
+        ("state: mysql://u:hunter2@db/x", "must be sqlite or postgresql:"),
         ("counters: valkey://localhost", "'valkey' is not in this version"),
         ("counters: redis://localhost", "'redis' is not in this version"),
         ("audit: clickhouse://localhost", "'clickhouse' is not in this version"),
