@@ -68,6 +68,7 @@ class AuditRow:
     environment: str = _column(LOW, "environment of the key", example="dev", otel="deployment.environment.name")
     key_id: str = _column("String", "public id of the virtual key", example="4rT9bQz01LmX", ocsf="actor.user.credential_uid")
     key_name: str = _column(LOW, "name of the virtual key", example="ranking-dev", ocsf="actor.user.name")
+    key_old_secret: bool = _column("Bool", "the key's older secret was used, in the grace after its rotation", False, example="false")
     user: str = _column(
         "String", "end user named by the app, where the key may do so", example="u-1842", otel="user.id", ocsf="actor.user.uid"
     )
@@ -105,7 +106,12 @@ class AuditRow:
     credential: str = _column(LOW, "name of the provider credential used", example="openai-main")
     stream: bool = _column("Bool", "the app asked for an event stream", False, example="true", otel="gen_ai.request.stream")
     max_tokens: int = _column(
-        "UInt32", "token ceiling the app set, 0 if none", 0, unit="tokens", example="512", otel="gen_ai.request.max_tokens"
+        "UInt32",
+        "token ceiling of each answer: the app's or, where it set none, the key's; 0 if neither has one",
+        0,
+        unit="tokens",
+        example="512",
+        otel="gen_ai.request.max_tokens",
     )
     choices: int = _column("UInt16", "answers asked for (n)", 0, example="1", otel="gen_ai.request.choice.count")
     messages: int = _column("UInt32", "messages in the request", 0, example="3")
@@ -194,9 +200,17 @@ class AuditRow:
         example="0",
         otel="gen_ai.usage.cache_creation.input_tokens",
     )
+    cache_write_1h_tokens: int = _column(
+        "UInt64", "of those written to the cache, the ones kept there for an hour", 0, unit="tokens", example="0"
+    )
+    input_audio_tokens: int = _column("UInt64", "input tokens that are sound, where the provider says so", 0, unit="tokens", example="0")
+    input_image_tokens: int = _column("UInt64", "input tokens that are images, where the provider says so", 0, unit="tokens", example="0")
     reasoning_tokens: int = _column(
         "UInt64", "output tokens spent on reasoning", 0, unit="tokens", example="0", otel="gen_ai.usage.reasoning.output_tokens"
     )
+    output_audio_tokens: int = _column("UInt64", "output tokens that are sound", 0, unit="tokens", example="0")
+    web_searches: int = _column("UInt32", "searches on the web that the provider made and counted", 0, example="0")
+    file_searches: int = _column("UInt32", "searches that the provider made in files it keeps", 0, example="0")
     cost_nanousd: int = _column("UInt64", "cost at the price in force, 0 where no price is known", 0, unit="nano-USD", example="27900")
     reserved_nanousd: int = _column("UInt64", "money held before the answer was known", 0, unit="nano-USD", example="0")
     price_version: str = _column(LOW, "price that was used, empty where none is known", example="declared:17")

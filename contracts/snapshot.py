@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from contracts.usage import Price
+from contracts.usage import Price, price_at, price_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,22 @@ class KeyRecord:
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """A public model name and where it goes. `upstream` is the name the provider knows; no credential: one of the provider's."""
+    """A public model name and where it goes. `upstream` is the name the provider knows; no credential: one of the provider's.
+
+    `prices`: the last that holds at a moment is that moment's. In the estate these are the declared ones only; a plane gets
+    those of the price list too (controlplane/price_list.py), of the entry that `priced_as` names where it names one.
+    """
 
     name: str
     provider: str
     credential: str
     upstream: str
-    price: Price | None = None
+    prices: tuple[Price, ...] = ()
+    priced_as: str = ""
+
+    def price_at(self, seconds: int) -> Price | None:
+        """The price at a moment, in seconds of the Unix epoch; None where none is known."""
+        return price_at(self.prices, seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +156,11 @@ def document(record: Record) -> dict[str, Any]:
 
 def record_of(kind: str, document: Mapping[str, Any]) -> Record:
     """Read what `document` wrote. A record of another shape raises TypeError or KeyError."""
-    found = {name: tuple(value) if name in _TUPLES else value for name, value in document.items()}
+    found: dict[str, Any] = {name: tuple(value) if name in _TUPLES else value for name, value in document.items()}
     if kind == "key":
         found["secrets"] = tuple(LiveSecret(**secret) for secret in found["secrets"])
-    if found.get("price"):
-        found["price"] = Price(**found["price"])
+    if "prices" in found:
+        found["prices"] = tuple(price_of(price) for price in found["prices"])
     return RECORDS[kind](**found)
 
 

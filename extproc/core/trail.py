@@ -14,7 +14,7 @@ from contracts.audit import AuditRow
 from contracts.errors import Refused, UpstreamError, UpstreamTimeout
 from contracts.policy import Verdict
 from contracts.snapshot import ModelRecord, Snapshot
-from contracts.usage import Usage, usd
+from contracts.usage import NANO, Usage, usd
 from extproc.core import headers
 from extproc.core.answer import estimated_tokens
 from extproc.core.dialects import Call, Route
@@ -101,20 +101,24 @@ class Trail:
         """The virtual key is known."""
         row, key = self.row, asker.key
         row.key_id, row.key_name, row.team, row.project = key.id, key.name, key.team, key.project
-        row.environment, row.profile = key.environment, key.profile
+        row.environment, row.profile, row.key_old_secret = key.environment, key.profile, asker.old_secret
         row.user, row.zero_data_retention = keyless(asker.user), asker.environment.zero_data_retention
 
-    def asks(self, call: Call, size: int, *, declared: bool) -> None:
-        """The body is read."""
+    def asks(self, call: Call, size: int, *, declared: bool, ceiling: int | None) -> None:
+        """The body is read. `ceiling`: tokens of an answer, whoever has set it."""
         row = self.row
         row.model_asked = call.model if declared else UNDECLARED
         # Columns have a width, and a row that does not fit is not stored: an app may ask for what it likes.
-        row.stream, row.max_tokens, row.choices = call.stream, min(call.max_tokens or 0, _MOST_32), min(call.choices, _MOST_16)
+        row.stream, row.max_tokens, row.choices = call.stream, min(ceiling or 0, _MOST_32), min(call.choices, _MOST_16)
         row.messages, row.tools, row.request_bytes = call.messages, min(call.tools, _MOST_16), size
 
     def goes_to(self, model: ModelRecord) -> None:
         """The target is known."""
-        self.row.provider, self.row.credential = model.provider, model.credential
+        self.row.provider = model.provider
+
+    def opens(self, credential: str) -> None:
+        """The credential is chosen; empty: the provider is asked without one."""
+        self.row.credential = credential
 
     def listed(self, size: int) -> None:
         """The gate itself has answered, and asked no provider."""
@@ -164,11 +168,14 @@ class Trail:
         row.usage_source = "estimated" if usage is None or asked != usage.input or guess > known.output else "provider"
         known = replace(known, output=max(known.output, guess))
         row.input_tokens, row.output_tokens = known.input, known.output
-        row.cache_read_tokens, row.cache_write_tokens, row.reasoning_tokens = known.cache_read, known.cache_write, known.reasoning
+        row.cache_read_tokens, row.cache_write_tokens, row.cache_write_1h_tokens = known.cache_read, known.cache_write, known.cache_write_1h
+        row.reasoning_tokens, row.output_audio_tokens = known.reasoning, known.output_audio
+        row.input_audio_tokens, row.input_image_tokens = known.input_audio, known.input_image
+        row.web_searches, row.file_searches = min(known.web_searches, _MOST_32), min(known.file_searches, _MOST_32)
         if route.price == "free":
             row.price_version = FREE
-        elif model.price:
-            row.cost_nanousd, row.price_version = min(model.price.cost(known), _MOST_64), model.price.version
+        elif price := model.price_at(row.time // NANO):
+            row.cost_nanousd, row.price_version = min(price.cost(known), _MOST_64), price.version
 
     @property
     def cost_usd(self) -> str | None:

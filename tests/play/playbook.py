@@ -73,7 +73,7 @@ SNAPSHOT = Snapshot(
             expires=2_000_000_000,
         )
     },
-    models={"cheap": ModelRecord("cheap", "local", "local-main", "tiny", Price(150_000_000, 600_000_000, "declared:7"))},
+    models={"cheap": ModelRecord("cheap", "local", "local-main", "tiny", (Price(150_000_000, 600_000_000, "declared:7"),))},
     credentials={"local-main": CredentialRecord("local-main", "local", "sealed", 1)},
     providers={"local": ProviderRecord("local", "openai", "http://127.0.0.1:9901/v1", insecure=True)},
     environments={"dev": EnvironmentRecord("dev")},
