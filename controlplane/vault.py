@@ -3,44 +3,96 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Final
 
 from contracts.errors import Unusable
+from contracts.settings import Settings
+from controlplane.estate import Estate
 from custody import store, virtual_key
-from custody.keyring import NONCE_BYTES, Keyring, Label
+from custody.envelope import REWRAP_DICE, SEAL_DICE, Label
+from custody.keyring import Keyring
 from custody.secret import Secret
-from extproc.edge.vault_file import kek_file, make_keys, open_keys
+from extproc.edge.kek import Kek, KekFile, fresh_key, kek_of
 
-PEPPER_BYTES = 32
+PEPPER_BYTES: Final = 32
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Vault:
-    """Seals with fresh nonces, and issues virtual keys."""
+    """Seals with fresh dice, and issues virtual keys. `keyring` is exchanged whole by a rotation."""
 
+    kek: Kek
     keyring: Keyring = field(repr=False)
 
     def seal(self, label: Label, secret: Secret) -> str:
         """Seal a secret under the newest key term."""
-        return self.keyring.seal(label, secret, os.urandom(NONCE_BYTES))
+        return self.keyring.seal(label, secret, os.urandom(SEAL_DICE))
 
-    def new_pepper(self) -> str:
-        """A sealed pepper, for a state that has none."""
-        return self.seal(store.PEPPER, Secret(os.urandom(PEPPER_BYTES)))
+    def open(self, label: Label, sealed: str) -> Secret:
+        """Unseal. Raises Unusable, naming the record and what to do."""
+        return self.keyring.open(label, sealed)
 
-    def issue(self, sealed_pepper: str) -> virtual_key.Issued:
-        """Issue a virtual key."""
-        return virtual_key.issue(self.keyring.open(store.PEPPER, sealed_pepper), os.urandom(virtual_key.ENTROPY_BYTES))
+    def holds(self, label: Label, sealed: str, secret: Secret) -> bool:
+        """Whether the sealed record holds just this secret."""
+        return self.keyring.holds(label, sealed, secret)
+
+    def rewrap(self, label: Label, sealed: str) -> str:
+        """The same record under the newest key term."""
+        return self.keyring.rewrap(label, sealed, os.urandom(REWRAP_DICE))
+
+    def issue(self, peppers: Mapping[int, str]) -> virtual_key.Issued:
+        """Issue a virtual key, hashed under the newest of these sealed peppers."""
+        return virtual_key.issue(self._newest(peppers), os.urandom(virtual_key.ENTROPY_BYTES))
+
+    def reissue(self, peppers: Mapping[int, str], public_id: str) -> virtual_key.Issued:
+        """Issue another secret for a key; `virtual_key.rotated` says what becomes of the one before."""
+        return virtual_key.issue(self._newest(peppers), os.urandom(virtual_key.ENTROPY_BYTES), public_id)
+
+    def first_pepper(self) -> dict[int, str]:
+        """The sealed peppers of an estate that has none yet."""
+        return self.another_pepper({})
+
+    def another_pepper(self, peppers: Mapping[int, str]) -> dict[int, str]:
+        """These sealed peppers and a fresh one, the newest."""
+        version = max(peppers, default=0) + 1
+        return {**peppers, version: self.seal(store.pepper(version), Secret(os.urandom(PEPPER_BYTES)))}
+
+    def add_term(self) -> None:
+        """Give the file of keys a new term and use it. Raises Unusable where the keys come from a variable: who set it has to add one."""
+        if not isinstance(self.kek, KekFile):
+            raise Unusable(
+                f"the vault's keys come from {self.kek}, which only you can change: add the line '{self.keyring.newest + 1} ' and what"
+                " `openssl rand -base64 32` prints, keep the lines that are there, start every part anew, and rotate again"
+            )
+        self.keyring = self.kek.replace(self.keyring.add(fresh_key()))
+
+    def forget_old_terms(self) -> bool:
+        """Take every term but the newest out of the file of keys; False where only whoever set the variable can."""
+        if not isinstance(self.kek, KekFile):
+            return False
+        self.keyring = self.kek.replace(self.keyring.only_newest())
+        return True
+
+    def _newest(self, peppers: Mapping[int, str]) -> dict[int, Secret]:
+        version = max(peppers)
+        return {version: self.open(store.pepper(version), peppers[version])}
 
 
-def open_vault(data: Path, sealed_pepper: str) -> Vault:
-    """Open the vault. Its key file is made only where nothing is sealed yet: a lost one can't be made again."""
-    file = kek_file(data)
-    if sealed_pepper:
-        if not file.exists():
-            raise Unusable(f"{file}: is gone, and the state holds records sealed under it; restore the file from your backup")
-        vault = Vault(open_keys(file))
-        vault.keyring.open(store.PEPPER, sealed_pepper)
-        return vault
-    return Vault(open_keys(file) if file.exists() else make_keys(file))
+def open_vault(settings: Settings, estate: Estate) -> Vault:
+    """Open the vault, with a trial of its keys. A file of keys is made only where nothing is sealed yet: a lost one can't be made again.
+
+    Raises Unusable: the place, and what to do.
+    """
+    kek = kek_of(settings)
+    if isinstance(kek, KekFile):
+        kek.tidy()
+        if not kek.exists():
+            if estate.peppers or estate.of("credential"):
+                raise Unusable(f"{kek}: is gone, and the state holds records sealed under it; restore the file from your backup")
+            return Vault(kek, kek.make())
+    vault = Vault(kek, kek.read())
+    for version, sealed in estate.peppers.items():
+        vault.open(store.pepper(version), sealed)
+    return vault

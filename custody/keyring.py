@@ -1,14 +1,11 @@
-"""Key terms, and sealing under them. A keyring is a value: adding a term gives a new one.
+"""Key-encrypting keys by term. A keyring is a value: adding or dropping a term gives a new one.
 
-A sealed record is `term (4 bytes, big endian) | nonce (12) | AES-256-GCM ciphertext and tag`, with
-the associated data `kind NUL id NUL version`, so a record can't stand in for another, nor an old
-version for a new one. AES-GCM: NIST SP 800-38D; 96-bit nonces are random, which is safe for far
-more records than a vault holds (2^32 under one key).
+A data key wrapped by a keyring is `term (4 bytes, big endian) | nonce (12) | AES-256-GCM of the key and its tag (48)`: 64 bytes.
+The same keys may wrap 2^32 records with random nonces (NIST SP 800-38D, 8.3), which is more than any vault holds.
 """
 
 from __future__ import annotations
 
-import base64
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,57 +15,70 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from contracts.errors import Unusable
+from custody import envelope
+from custody.envelope import KEY_BYTES, NONCE_BYTES, REWRAP_DICE, SEAL_DICE, Label
 from custody.reveal import REVEAL
 from custody.secret import Secret
 
-KEY_BYTES: Final = 32
-NONCE_BYTES: Final = 12
 _TERM_BYTES: Final = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """What a sealed record is: kind (`credential`, `pepper`), id and version."""
-
-    kind: str
-    id: str
-    version: int
-
-    def associated(self) -> bytes:
-        """Bytes that sealing binds to the record."""
-        return f"{self.kind}\0{self.id}\0{self.version}".encode()
+_WRAPPED_BYTES: Final = _TERM_BYTES + NONCE_BYTES + KEY_BYTES + 16
+LAST_TERM: Final = (1 << 8 * _TERM_BYTES) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """Keys by term; the newest seals, all of them open."""
+    """Keys by term; the newest wraps, all of them unwrap. It is an envelope.Wrapper."""
 
     terms: Mapping[int, Secret] = field(repr=False)
+
+    @property
+    @property
+    def newest(self) -> int:
+        """The term that seals."""
+        return max(self.terms)
 
     def add(self, key: Secret) -> Keyring:
         """A keyring with one more, newest, term."""
         return Keyring({**self.terms, max(self.terms, default=0) + 1: key})
 
-    def seal(self, label: Label, secret: Secret, nonce: bytes) -> str:
-        """Seal under the newest term; base64. `nonce` is 12 fresh random bytes."""
-        term = max(self.terms)
-        sealed = self._cipher(term).encrypt(nonce, secret.reveal(REVEAL), label.associated())
-        return base64.b64encode(term.to_bytes(_TERM_BYTES, "big") + nonce + sealed).decode()
+    def only_newest(self) -> Keyring:
+        """A keyring that has forgotten every older term."""
+        return Keyring({self.newest: self.terms[self.newest]})
+
+    def wrap(self, key: Secret, context: bytes, nonce: bytes) -> bytes:
+        """Wrap a data key under the newest term."""
+        term = self.newest
+        return term.to_bytes(_TERM_BYTES, "big") + nonce + self._cipher(term).encrypt(nonce, key.reveal(REVEAL), context)
+
+    def unwrap(self, wrapped: bytes, context: bytes) -> Secret:
+        """The data key. Raises Unusable where the term is unknown, or the key or the context another one."""
+        term = int.from_bytes(wrapped[:_TERM_BYTES], "big")
+        if len(wrapped) != _WRAPPED_BYTES:
+            raise Unusable(f"can't be unsealed: it is cut short or no sealed record; {envelope.SET_AGAIN}")
+        if term not in self.terms:
+            raise Unusable(f"is sealed under key term {term}, which this vault lacks; restore the file of keys that has it")
+        nonce, body = wrapped[_TERM_BYTES : _TERM_BYTES + NONCE_BYTES], wrapped[_TERM_BYTES + NONCE_BYTES :]
+        try:
+            return Secret(self._cipher(term).decrypt(nonce, body, context))
+        except InvalidTag:
+            raise Unusable(
+                f"can't be unsealed: another vault's key, another record or version in its place, or an altered one; {envelope.SET_AGAIN}"
+            ) from None
+
+    def seal(self, label: Label, secret: Secret, dice: bytes) -> str:
+        """Seal a secret; base64. `dice`: SEAL_DICE fresh random bytes."""
+        return envelope.seal(self, label, secret, dice)
 
     def open(self, label: Label, sealed: str) -> Secret:
-        """Unseal. Raises Unusable where the term is unknown or the record is not what `label` says."""
-        try:
-            raw = base64.b64decode(sealed, validate=True)
-        except ValueError:
-            raise Unusable(f"{label.kind} '{label.id}' can't be unsealed: it is no sealed record") from None
-        term = int.from_bytes(raw[:_TERM_BYTES], "big")
-        if term not in self.terms:
-            raise Unusable(f"{label.kind} '{label.id}' is sealed under key term {term}, which this vault lacks")
-        nonce, body = raw[_TERM_BYTES : _TERM_BYTES + NONCE_BYTES], raw[_TERM_BYTES + NONCE_BYTES :]
-        try:
-            return Secret(self._cipher(term).decrypt(nonce, body, label.associated()))
-        except (InvalidTag, ValueError):  # ValueError: the record is cut short
-            raise Unusable(f"{label.kind} '{label.id}' can't be unsealed: another vault's key, or an altered record") from None
+        """Unseal. Raises Unusable, naming the record, where it is not what `label` says."""
+        return envelope.unseal(self, label, sealed)
+
+    def rewrap(self, label: Label, sealed: str, dice: bytes) -> str:
+        """The record under the newest term, with the same data key; unchanged where it is there already. `dice`: REWRAP_DICE bytes.
+
+        Raises Unusable as `open` does.
+        """
+        return sealed if term_of(sealed) == self.newest else envelope.rewrap(self, label, sealed, dice)
 
     def holds(self, label: Label, sealed: str, secret: Secret) -> bool:
         """Whether the sealed record holds just this secret; compared in constant time."""
@@ -76,3 +86,15 @@ class Keyring:
 
     def _cipher(self, term: int) -> AESGCM:
         return AESGCM(self.terms[term].reveal(REVEAL))
+
+
+def term_of(sealed: str) -> int:
+    """The term that a record is sealed under; 0 where it is no record of a keyring."""
+    try:
+        wrapped = envelope.read(sealed).wrapped
+    except ValueError:
+        return 0
+    return int.from_bytes(wrapped[:_TERM_BYTES], "big") if len(wrapped) == _WRAPPED_BYTES else 0
+
+
+__all__ = ["KEY_BYTES", "LAST_TERM", "NONCE_BYTES", "REWRAP_DICE", "SEAL_DICE", "Keyring", "Label", "term_of"]

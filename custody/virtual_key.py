@@ -13,7 +13,7 @@ import hmac
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from contracts.snapshot import LiveSecret
@@ -47,11 +47,11 @@ class Minted:
     secret: Secret = field(repr=False)
 
 
-def mint(entropy: bytes) -> Minted:
-    """Make a key of ENTROPY_BYTES random bytes; the caller brings the dice."""
+def mint(entropy: bytes, public_id: str | None = None) -> Minted:
+    """Make a key of ENTROPY_BYTES random bytes; the caller brings the dice. With a `public_id`, a new secret of that key."""
     if len(entropy) != ENTROPY_BYTES:
         raise ValueError(f"a virtual key takes {ENTROPY_BYTES} random bytes")
-    public_id = _base62(int.from_bytes(entropy[:9], "big") % 62**ID_LENGTH, ID_LENGTH)
+    public_id = public_id or _base62(int.from_bytes(entropy[:9], "big") % 62**ID_LENGTH, ID_LENGTH)
     secret = _base62(int.from_bytes(entropy[9:], "big"), SECRET_LENGTH)
     stem = f"pcl_{public_id}_{secret}"
     return Minted(public_id, Secret(f"{stem}_{_checksum(stem)}".encode()), Secret(secret.encode()))
@@ -59,17 +59,25 @@ def mint(entropy: bytes) -> Minted:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A fresh key on its way to the one person who asked for it. Only `public_id` and `secret_hash` are kept."""
+    """A fresh key, or a fresh secret of one, on its way to the one person who asked for it. `shown` is kept nowhere."""
 
     public_id: str
-    secret_hash: str
+    secret: LiveSecret
     shown: str = field(repr=False)
 
 
-def issue(pepper: Secret, entropy: bytes) -> Issued:
-    """Mint a key to be shown once. This is the one place where a virtual key becomes plain text."""
-    minted = mint(entropy)
-    return Issued(minted.public_id, keyed_hash(pepper, minted.public_id, minted.secret), minted.text.reveal(REVEAL).decode())
+def issue(peppers: Mapping[int, Secret], entropy: bytes, public_id: str | None = None) -> Issued:
+    """Mint a key, or a new secret for one, hashed under the newest pepper. The one place where a virtual key becomes plain text."""
+    version = max(peppers)
+    minted = mint(entropy, public_id)
+    kept = LiveSecret(keyed_hash(peppers[version], minted.public_id, minted.secret), version)
+    return Issued(minted.public_id, kept, minted.text.reveal(REVEAL).decode())
+
+
+def rotated(secrets: Sequence[LiveSecret], fresh: LiveSecret, until: int) -> tuple[LiveSecret, ...]:
+    """A key's secrets once `fresh` is in force: the one before it lives on to `until` (seconds), older ones end here."""
+    before = [replace(secret, until=until if secret.until is None else min(until, secret.until)) for secret in secrets[:1]]
+    return (fresh, *before)
 
 
 def parse(text: str) -> Presented | None:
@@ -82,8 +90,7 @@ def parse(text: str) -> Presented | None:
 
 def keyed_hash(pepper: Secret, public_id: str, secret: Secret) -> str:
     """What is stored of a key: HMAC-SHA256 over id and secret, in hex."""
-    message = public_id.encode() + b"\0" + secret.reveal(REVEAL)
-    return hmac.digest(pepper.reveal(REVEAL), message, hashlib.sha256).hex()
+    return hmac.digest(pepper.reveal(REVEAL), public_id.encode() + b"\0" + secret.reveal(REVEAL), hashlib.sha256).hex()
 
 
 def used(peppers: Mapping[int, Secret], presented: Presented, stored: Sequence[LiveSecret], now: int) -> LiveSecret | None:
@@ -100,6 +107,44 @@ def used(peppers: Mapping[int, Secret], presented: Presented, stored: Sequence[L
     return found
 
 
+# ── moving to a newer pepper ──────────────────────────────────────────────────
+
+
+def rehash(peppers: Mapping[int, Secret], presented: Presented, secret: LiveSecret) -> LiveSecret | None:
+    """The secret that was just found to be `presented`, hashed under the newest pepper; None where it already is.
+
+    Only who sees the right secret can do this, so a rotation of the pepper moves a key when it is next used.
+    """
+    newest = max(peppers)
+    if secret.pepper >= newest:
+        return None
+    return replace(secret, hash=keyed_hash(peppers[newest], presented.public_id, presented.secret), pepper=newest)
+
+
+def rehashed(secrets: Sequence[LiveSecret], old: str, fresh: LiveSecret) -> tuple[LiveSecret, ...] | None:
+    """A key's secrets with `fresh` in the place of the one whose hash is `old`; None where none of an older pepper is that.
+
+    How long it lives is not for the reporter to say, and stays.
+    """
+    moved = tuple(
+        replace(secret, hash=fresh.hash, pepper=fresh.pepper) if secret.hash == old and secret.pepper < fresh.pepper else secret
+        for secret in secrets
+    )
+    return moved if moved != tuple(secrets) else None
+
+
+def told(fresh: LiveSecret) -> str:
+    """A hash and its pepper as one word, `2:<hex>`, for a plane's report."""
+    return f"{fresh.pepper}:{fresh.hash}"
+
+
+def heard(word: str) -> LiveSecret | None:
+    """Read what `told` wrote; None where it is something else."""
+    match = _TOLD.fullmatch(word)
+    return LiveSecret(match[2], int(match[1])) if match else None
+
+
+_TOLD: Final = re.compile(r"([1-9][0-9]{0,8}):([0-9a-f]{64})", re.ASCII)
 _NO_HASH: Final = "0" * 64
 _NONE: Final = LiveSecret("f" * 64, pepper=0)
 

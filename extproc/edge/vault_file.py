@@ -1,6 +1,6 @@
-"""The file of key-encrypting keys: made once, opened by those who seal and those who open.
+"""Files and folders that only their owner may open: those of the vault, of the state and of the sockets.
 
-The folder is 0700 and the file 0600. Anything wider is refused: the keys in it open every credential.
+A folder is 0700 and a file 0600. Anything wider is refused: what is in them opens every credential.
 """
 
 from __future__ import annotations
@@ -10,62 +10,57 @@ import stat
 from pathlib import Path
 
 from contracts.errors import Unusable
-from custody import store
-from custody.keyring import KEY_BYTES, NONCE_BYTES, Keyring
-
-
-def kek_file(data: Path) -> Path:
-    """Where the file is, under the data folder."""
-    return data / "vault" / "kek"
 
 
 def private_folder(folder: Path) -> Path:
     """Make the folder 0700, or refuse one that others may look into."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _private(folder, "700")
+    only_owners(folder, "700")
     return folder
 
 
 def private_file(file: Path) -> Path:
     """Refuse a file that others may read."""
-    _private(file, "600")
+    only_owners(file, "600")
     return file
 
 
-def make_keys(file: Path) -> Keyring:
-    """Make the file with a first term. It appears whole or not at all, and never over another one."""
-    private_folder(file.parent)
-    fresh = file.with_name(f".{file.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+def replace_file(file: Path, text: bytes, *, fresh: bool = False) -> None:
+    """Put a private file in the place of another, whole and durably: a crash at any moment leaves the one or the other.
+
+    `fresh`: raises FileExistsError where there is another. What a crash left of an earlier try is removed: only one process at a
+    time may write a file so.
+    """
+    leftover(file).unlink(missing_ok=True)
+    with os.fdopen(os.open(leftover(file), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
     try:
-        with os.fdopen(descriptor, "wb") as out:
-            out.write(store.first_term(os.urandom(KEY_BYTES)))
-            out.flush()
-            os.fsync(out.fileno())
-        os.link(fresh, file)
-    except FileExistsError:
-        raise Unusable(f"{file}: is there already; it is never overwritten") from None
+        if fresh:
+            os.link(leftover(file), file)
+        else:
+            leftover(file).rename(file)
     finally:
-        fresh.unlink()
-    return open_keys(file)
+        leftover(file).unlink(missing_ok=True)
+    _sync_folder(file.parent)
 
 
-def open_keys(file: Path) -> Keyring:
-    """Read the file and try its newest key on a record. Raises Unusable, naming the file, where it can't be used."""
+def leftover(file: Path) -> Path:
+    """Where a file is written before it takes its place."""
+    return file.with_name(f".{file.name}.new")
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        _private(file.parent, "700")
-        private_file(file)
-        keyring = store.read_terms(file.read_bytes())
-    except OSError as error:
-        raise Unusable(f"{file}: the vault's keys can't be read: {error.strerror}") from None
-    except ValueError:
-        raise Unusable(f"{file}: is not a file of vault keys; restore it from your backup") from None
-    if not store.works(keyring, os.urandom(NONCE_BYTES)):
-        raise Unusable(f"{file}: a trial record did not come back as it was sealed; this machine's cryptography is broken")
-    return keyring
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
-def _private(path: Path, mode: str) -> None:
+def only_owners(path: Path, mode: str) -> None:
+    """Refuse what belongs to another user or may be opened by one; `mode` is what it should have, for the sentence."""
     found = path.stat()
     if found.st_uid != os.geteuid():
         raise Unusable(f"{path}: belongs to another user; run as its owner, or name another folder with --data")
