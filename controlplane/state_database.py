@@ -108,23 +108,27 @@ def _postgresql(setting: str) -> Database:
         )
     except ImportError:
         raise Unusable("state: psycopg is not installed. Install the extra [postgres], or use sqlite") from None
-    host = url.host or url.query.get("host")
     return Database(
         engine.execution_options(isolation_level="REPEATABLE READ"),
         engine.execution_options(isolation_level="READ COMMITTED"),
-        f"PostgreSQL's database {url.database} on {host}",
+        f"PostgreSQL's database {url.database} on {_host(url)}",
     )
 
 
 def secured(url: sa.URL) -> dict[str, str]:
     """What a connection needs besides: to another machine the server proves its name, unless the address says otherwise."""
-    host = url.host or ""
-    if "sslmode" in url.query or not host or host == "localhost":
+    host = _host(url)
+    if "sslmode" in url.query or host == "localhost" or host.startswith("/"):
         return {}
     try:
         return {} if ip_address(host).is_loopback else {"sslmode": "verify-full"}
     except ValueError:
         return {"sslmode": "verify-full"}
+
+
+def _host(url: sa.URL) -> str:
+    """A name, an address, or the folder of a socket."""
+    return url.host or str(url.query["host"])
 
 
 # ── schema ─────────────────────────────────────────────────────────────────────

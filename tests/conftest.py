@@ -16,9 +16,9 @@ settings.load_profile("house")
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def need(program: str) -> Path:
-    """Path of a real program, from .tools/bin or PATH; where it is missing the test is skipped, or fails in CI."""
-    found = shutil.which(program, path=f"{ROOT / '.tools' / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}")
+def need(program: str, *folders: Path) -> Path:
+    """Path of a real program, from .tools/bin, PATH or the folders; where it is missing the test is skipped, or fails in CI."""
+    found = shutil.which(program, path=os.pathsep.join([str(ROOT / ".tools" / "bin"), os.environ.get("PATH", ""), *map(str, folders)]))
     if found:
         return Path(found)
     line = f"{program} is not on this machine: install it, or put it into .tools/bin"

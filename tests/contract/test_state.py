@@ -1,123 +1,161 @@
-"""The state file: whole or not at all, its owner's only, and refused when it is not ours to read."""
+"""The state, on SQLite and on PostgreSQL: a change is whole or not at all, and what comes out is what went in."""
 
 from __future__ import annotations
 
-import sqlite3
-import stat
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from state_parts import FULL, KEY, altered, event, filled, made, removed
 
 from contracts.errors import Unusable
-from contracts.snapshot import CredentialRecord, EnvironmentRecord, KeyRecord, ModelRecord, ProfileRecord, ProviderRecord, Snapshot
-from contracts.usage import Price
-from controlplane.state import Estate, State
-
-FULL = Estate(
-    Snapshot(
-        revision="1",
-        organisation="acme",
-        pepper="sealed",
-        keys={"K1": KeyRecord("K1", "one", "00", "search", "ranking", "dev", ("a", "b*"), ("chat",), "strict", 5, True)},
-        models={"a": ModelRecord("a", "p", "c", "x", Price(1, 2, "declared:1")), "b": ModelRecord("b", "p", "", "b")},
-        credentials={"c": CredentialRecord("c", "p", "sealed", 3)},
-        providers={"p": ProviderRecord("p", "openai", "http://127.0.0.1:1", True)},
-        environments={"dev": EnvironmentRecord("dev", True)},
-        profiles={"strict": ProfileRecord("strict", {"*": "block"}, {"*": "redact"}, "alert")},
-    ),
-    {"search": ("ranking", "suggest")},
-)
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[State]:
-    """A fresh state."""
-    opened = State(tmp_path)
-    yield opened
-    opened.close()
+from contracts.settings import Settings
+from controlplane.estate import Changes, Estate
+from controlplane.state import State
+from controlplane.state_values import ANSWERS_KEPT, KeptAnswer, Stale, Unsettled
 
 
 def test_a_fresh_state_is_the_empty_estate(state: State) -> None:
-    """Nothing is governed, at revision 0, and the default profile is there."""
+    """Nothing is governed, at revision 0, and nothing waits."""
     assert state.load() == Estate()
-    assert state.load().snapshot.profiles.keys() == {"default"}
+    assert (state.waiting(), state.waiting_events(9), state.planes(), state.answers(), state.authority()) == (0, [], {}, [], None)
 
 
-def test_what_is_put_in_comes_out(state: State, tmp_path: Path) -> None:
-    """Every field of every record, also after the file was closed and opened."""
-    state.replace(Estate(), FULL)
-    assert state.load() == FULL
+def test_what_is_put_in_comes_out(state: State, kept: Settings) -> None:
+    """Every field of every record, also after it was closed and opened."""
+    estate = filled(state)
+    assert state.load() == estate
+    assert (estate.revision, estate.organisation, estate.of("key")["one"].record) == (1, "acme", KEY)
     state.close()
-    again = State(tmp_path)
-    assert again.load() == FULL
+    again = State.open(kept)
+    assert again.load() == estate
     again.close()
 
 
-def test_what_left_is_gone(state: State) -> None:
-    """Replacing takes records away, too."""
-    state.replace(Estate(), FULL)
-    bare = replace(FULL, snapshot=replace(FULL.snapshot, revision="2", keys={}), teams={})
-    state.replace(FULL, bare)
-    assert state.load() == bare
+def test_a_change_is_made_as_the_estate_says(state: State) -> None:
+    """Records made, altered and removed in one step; organisation and peppers stay where the step does not name them."""
+    estate = filled(state)
+    other = made("key", replace(KEY, id="K2", name="Zwei"))
+    changes = Changes([other, altered(estate, "key", "one", revoked=77), removed(estate, "model", "b")])
+    state.commit(estate, changes, [])
+    assert state.load() == estate.after(changes)
+    assert state.load().organisation == "acme"
+    after = estate.after(changes)
+    state.commit(after, Changes(peppers={2: "new"}), [])
+    assert (state.load().peppers, state.load().revision, state.load().organisation) == ({2: "new"}, 3, "acme")
 
 
-def test_two_who_change_the_same_state_do_not_overwrite_each_other(state: State, tmp_path: Path) -> None:
-    """The second one is refused, and the first one's change stays."""
-    other = State(tmp_path)
-    state.replace(Estate(), FULL)
-    with pytest.raises(Unusable, match="apply again"):
-        other.replace(Estate(), replace(FULL, teams={}))
-    assert other.load() == FULL
+def test_only_what_changes_is_written(state: State) -> None:
+    """One record of a thousand: two rows are touched, its own and the estate's."""
+    estate = state.load()
+    many = Changes([made("key", replace(KEY, id=f"K{number}", name=f"k{number}")) for number in range(1000)])
+    state.commit(estate, many, [])
+    estate = estate.after(many)
+    touched: list[int] = []
+
+    def count(_db: object, cursor: sa.engine.interfaces.DBAPICursor, statement: str, *_rest: object) -> None:
+        touched.append(cursor.rowcount if statement.split(maxsplit=1)[0] in {"UPDATE", "INSERT", "DELETE"} else 0)
+
+    sa.event.listen(state._database.writer, "after_cursor_execute", count)
+    state.commit(estate, Changes([altered(estate, "key", "k500", disabled=False)]), [])
+    assert sum(touched) == 2
+
+
+def test_who_changes_what_is_no_longer_so_is_told(state: State, kept: Settings) -> None:
+    """The second of two steps from one revision is Stale; nothing of it is there, its event and answer neither."""
+    other = State.open(kept)
+    empty = other.load()
+    estate = filled(state)
+    late = KeptAnswer("call", "digest", "sealed", 1)
+    with pytest.raises(Stale, match="changed meanwhile"):
+        other.commit(empty, Changes([made("key", replace(KEY, name="late"))], "other"), [event()], late)
+    assert (other.load(), other.waiting(), other.answers()) == (estate, 0, [])
+    with pytest.raises(Stale):
+        state.commit(replace(estate, revision=9), Changes(), [])
     other.close()
 
 
-def test_a_change_that_breaks_half_way_leaves_nothing(state: State, tmp_path: Path) -> None:
-    """A write that fails in the middle is rolled back: records and revision are as before."""
-    state.replace(Estate(), FULL)
-    spoiler = sqlite3.connect(tmp_path / "state" / "portcullis.db")
-    spoiler.execute("CREATE TRIGGER full BEFORE INSERT ON meta BEGIN SELECT RAISE(ABORT, 'disk full'); END")
-    spoiler.commit()
-    spoiler.close()
-    with pytest.raises(Unusable, match="nothing was changed"):
-        state.replace(FULL, replace(FULL, snapshot=replace(FULL.snapshot, revision="2", keys={})))
-    assert state.load() == FULL
+def test_a_step_that_breaks_half_way_leaves_nothing(state: State) -> None:
+    """The last row of a step can't be written: the revision, the records and the events before it are gone too."""
+    estate = filled(state)
+    twice = event()
+    changes = Changes([altered(estate, "key", "one", disabled=False), made("key", replace(KEY, name="new"))], "other")
+    with pytest.raises(Unusable, match="nothing was changed") as error:
+        state.commit(estate, changes, [twice, twice])
+    assert not isinstance(error.value, Stale | Unsettled)
+    assert (state.load(), state.waiting()) == (estate, 0)
 
 
-def test_the_file_is_its_owners_only(state: State, tmp_path: Path) -> None:
-    """0700 and 0600, for SQLite's companions too; a folder that others may enter is refused."""
-    state.replace(Estate(), FULL)
-    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in [tmp_path / "state", *(tmp_path / "state").iterdir()]}
-    assert "portcullis.db-wal" in modes
-    assert {mode & 0o077 for mode in modes.values()} == {0}
-    (tmp_path / "state").chmod(0o755)
-    with pytest.raises(Unusable, match="chmod 700"):
-        State(tmp_path)
+def test_a_record_that_is_not_as_the_estate_has_it_stops_the_step(state: State) -> None:
+    """Someone wrote into the table at this very revision: the step is refused as a whole."""
+    estate = filled(state)
+    with state._database.writing() as db:
+        db.exec_driver_sql("UPDATE records SET version = 40 WHERE kind = 'key'")
+    with pytest.raises(Unusable, match="not as the estate has it"):
+        state.commit(estate, Changes([removed(estate, "model", "b"), altered(estate, "key", "one", disabled=False)]), [])
+    assert state.load().of("model").keys() == {"a", "b"}
 
 
-def test_a_file_of_another_version_is_refused(state: State, tmp_path: Path) -> None:
-    """A newer format is not guessed at."""
-    state.close()
-    other = sqlite3.connect(tmp_path / "state" / "portcullis.db")
-    other.execute("PRAGMA user_version = 7")
-    other.close()
-    with pytest.raises(Unusable, match="format 7"):
-        State(tmp_path)
-
-
-def test_a_damaged_file_is_one_sentence(tmp_path: Path) -> None:
-    """What is no database is refused by name."""
-    (tmp_path / "state").mkdir(mode=0o700)
-    (tmp_path / "state" / "portcullis.db").write_bytes(b"no database" * 1000)
-    with pytest.raises(Unusable, match=r"portcullis\.db: can't be used"):
-        State(tmp_path)
-
-
-@pytest.mark.parametrize("document", ["{}", "[", '{"name": 1}', "[1]"])
+@pytest.mark.parametrize("document", ["{}", "[", '{"name": 1}', "[1]", "null"])
 def test_a_damaged_record_is_one_sentence(state: State, document: str) -> None:
     """A record of another shape is not half used."""
-    state.replace(Estate(), FULL)
-    state._db.execute("UPDATE records SET document = ? WHERE kind = 'keys'", [document])
+    filled(state)
+    with state._database.writing() as db:
+        db.execute(sa.text("UPDATE records SET document = :it WHERE kind = 'key'"), {"it": document})
     with pytest.raises(Unusable, match="restore it from your backup"):
         state.load()
+
+
+def test_events_wait_in_the_order_of_commits(state: State) -> None:
+    """As they were given, whatever their ids and times; what was delivered waits no more, and the rest keeps its order."""
+    estate, sent = state.load(), []
+    for _ in range(3):
+        told = [event(), replace(event(), time=1)]
+        sent += told
+        state.commit(estate, Changes(), told)
+        estate = estate.after(Changes())
+    assert state.waiting_events(100) == sent
+    assert (state.waiting_events(2), state.waiting()) == (sent[:2], 6)
+    state.delivered([sent[0].id, sent[3].id, "unknown"])
+    state.delivered([])
+    assert state.waiting_events(100) == [sent[1], sent[2], sent[4], sent[5]]
+
+
+def test_events_show_records_and_no_secrets(state: State) -> None:
+    """Before and after come out as they went in; what is sealed or hashed is in no row."""
+    estate = state.load()
+    state.commit(estate, FULL, [event(change) for change in FULL.records])
+    told = {found.name: found for found in state.waiting_events(100)}
+    assert told["one"].after is not None
+    assert (told["one"].after["models"], told["one"].after["secrets_until"]) == (["a", "b*"], [None, 1_900_000_000])
+    assert told["one"].before is None
+    with state._database.reading() as db:
+        written = " ".join(db.execute(sa.text("SELECT document FROM events")).scalars())
+    assert "c2VhbGVk" not in written
+    assert "0" * 64 not in written
+    assert "1" * 64 not in written
+
+
+def test_an_answer_is_kept_for_a_day(state: State) -> None:
+    """With the change or not at all, as it was sealed; then its key is free again, and a later step sweeps it away."""
+    estate = state.load()
+    answer = KeptAnswer("call", "digest", "sealed", 1000)
+    state.commit(estate, Changes(), [], answer)
+    assert state.answered("other") is None
+    for now, found in ((1000, answer), (1000 + ANSWERS_KEPT - 1, answer), (1000 + ANSWERS_KEPT, None)):
+        state._clock = lambda now=now: float(now)
+        assert state.answered("call") == found
+    again = replace(answer, digest="another", time=1000 + ANSWERS_KEPT)
+    state.commit(estate.after(Changes()), Changes(), [], again)
+    assert state.answers() == [again]
+
+
+def test_answers_are_sealed_anew(state: State) -> None:
+    """A rotation changes the seal alone; an answer that was replaced meanwhile keeps its own."""
+    estate = state.load()
+    answer = KeptAnswer("call", "digest", "sealed", 1000)
+    state.commit(estate, Changes(), [], answer)
+    state.reseal([replace(answer, sealed="anew"), KeptAnswer("gone", "d", "s", 1)])
+    assert state.answers() == [replace(answer, sealed="anew")]
+    state.reseal([replace(answer, sealed="late", time=999)])
+    assert state.answers() == [replace(answer, sealed="anew")]
