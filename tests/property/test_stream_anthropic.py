@@ -144,7 +144,7 @@ RECORDED = {
 
 TOTALS = {
     "thinking": Usage(375, 9, cache_read=70, cache_write=300, reasoning=4),
-    "server tools": Usage(420, 9, cache_read=70, cache_write=300),
+    "server tools": Usage(420, 9, cache_read=70, cache_write=300, web_searches=1),
     "error": Usage(375, 1, cache_read=70, cache_write=300),
     "text at the start of a block": Usage(375, 1, cache_read=70, cache_write=300),
 }

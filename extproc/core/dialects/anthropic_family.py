@@ -77,12 +77,16 @@ def counted(counts: Any, before: Usage | None) -> Usage | None:
     cached, stored = read or old.cache_read, written or old.cache_write
     output = max(output or 0, old.output)
     reasoned = tokens(counts.get("output_tokens_details"), "thinking_tokens") or old.reasoning
+    hours = sum(tokens(each.get("cache_creation"), "ephemeral_1h_input_tokens") or 0 for each in (counts, *beside))
+    searched = tokens(counts.get("server_tool_use"), "web_search_requests") or old.web_searches
     return Usage(
         input=(fresh or old.input - old.cache_read - old.cache_write) + cached + stored,
         output=output,
         cache_read=cached,
         cache_write=stored,
         reasoning=min(reasoned, output),
+        cache_write_1h=min(hours or old.cache_write_1h, stored),
+        web_searches=searched,
     )
 
 

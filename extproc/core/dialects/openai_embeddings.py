@@ -10,7 +10,7 @@ from typing import Any, Final
 from contracts.usage import Usage
 from extproc.core.body import Document, Malformed, Path
 from extproc.core.dialects import openai_family
-from extproc.core.dialects.members import inputs, members, model_of, said, used
+from extproc.core.dialects.members import inputs, members, model_of, said, tokens, used
 from extproc.core.dialects.openai_family import credential_header, name, refusal, stream_refusal
 from extproc.core.dialects.shape import Call, Channel, Facts
 
@@ -34,8 +34,11 @@ def call(document: Document) -> Call:
 
 
 def usage(tree: Any, before: Usage | None) -> Usage | None:
-    """Tokens as the provider counts them. There are none but those of the input."""
-    return openai_family.counted(tree.get("usage") if type(tree) is dict else None, "prompt_tokens", "completion_tokens", before)
+    """Tokens as the provider counts them. There are none but those of the input, which Voyage has as the total alone."""
+    counts = tree.get("usage") if type(tree) is dict else None
+    read = tokens(counts, "prompt_tokens")
+    read = tokens(counts, "total_tokens") if read is None else read
+    return before if read is None else Usage(input=read)
 
 
 def facts(tree: Any) -> Facts:

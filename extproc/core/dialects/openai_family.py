@@ -13,7 +13,7 @@ import orjson
 from contracts.errors import Refused, UpstreamError
 from contracts.usage import Usage
 from extproc.core.body import Malformed
-from extproc.core.dialects.members import kind_of, tokens
+from extproc.core.dialects.members import LARGEST_COUNT, kind_of, tokens
 from extproc.core.spans import Added, Change, Replaced
 
 name: Final = "openai"
@@ -36,6 +36,9 @@ _HOSTED: Final[Mapping[str, str]] = {
     "image_generation": "image_generation", "computer_use_preview": "computer_use", "computer": "computer_use", "mcp": "mcp",
     "tool_search": "tool_search",
 }  # fmt: skip
+
+_CACHED: Final = ("prompt_cache_hit_tokens", "cached_tokens")
+"""Where DeepSeek and Moonshot count what was read from the cache."""
 
 _ASKS: Final = b'{"include_usage":true}'
 
@@ -65,19 +68,33 @@ def usage_asked(body: Mapping[str, Any]) -> tuple[tuple[Change, ...], bool]:
 
 
 def counted(counts: Any, read: str, written: str, before: Usage | None) -> Usage | None:
-    """A usage object whose members are named so; its input includes cached tokens, its output reasoning. `before` where it is none."""
+    """A usage object whose members are named so; `before` where it is none.
+
+    Its input includes what was read from and written to the cache, and its output reasoning. Vendors of this shape who count
+    reasoning beside the output (xAI, Google) have it in `total_tokens` all the same, so what that has more was written too.
+    """
     asked, said = tokens(counts, read), tokens(counts, written)
     if asked is None and said is None:
         return before
-    cached, kept = (tokens(counts.get(f"{read}_details"), member) for member in ("cached_tokens", "cache_write_tokens"))
-    reasoned = tokens(counts.get(f"{written}_details"), "reasoning_tokens")
+    came, went = counts.get(f"{read}_details"), counts.get(f"{written}_details")
+    beside = max((tokens(counts, "total_tokens") or 0) - (asked or 0) - (said or 0), 0)
+    every, output = asked or 0, min((said or 0) + beside, LARGEST_COUNT)
     return Usage(
-        input=asked or 0,
-        output=said or 0,
-        cache_read=min(cached or 0, asked or 0),
-        cache_write=min(kept or 0, asked or 0),
-        reasoning=min(reasoned or 0, said or 0),
+        input=every,
+        output=output,
+        cache_read=min(_first(tokens(came, "cached_tokens"), *(tokens(counts, name) for name in _CACHED)), every),
+        cache_write=min(tokens(came, "cache_write_tokens") or 0, every),
+        reasoning=min(_first(tokens(went, "reasoning_tokens"), tokens(counts, "reasoning_tokens"), beside), output),
+        input_audio=min(tokens(came, "audio_tokens") or 0, every),
+        input_image=min(tokens(came, "image_tokens") or 0, every),
+        output_audio=min(tokens(went, "audio_tokens") or 0, output),
+        web_searches=tokens(counts, "num_search_queries") or 0,
     )
+
+
+def _first(*found: int | None) -> int:
+    """The first count that is there."""
+    return next((count for count in found if count is not None), 0)
 
 
 def refusal(error: Refused, request_id: str) -> bytes:

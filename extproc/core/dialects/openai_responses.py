@@ -6,6 +6,7 @@ Source: OpenAI's API reference, "Responses" and "Streaming events", and the type
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -14,7 +15,20 @@ from contracts.errors import Refused
 from contracts.usage import Usage
 from extproc.core.body import Document, Malformed, Path
 from extproc.core.dialects import openai_family
-from extproc.core.dialects.members import Media, array, count, flag, is_data_url, members, model_of, objects, said, used, without_storing
+from extproc.core.dialects.members import (
+    Media,
+    array,
+    caps,
+    count,
+    flag,
+    is_data_url,
+    members,
+    model_of,
+    objects,
+    said,
+    used,
+    without_storing,
+)
 from extproc.core.dialects.openai_family import credential_header, name, refusal
 from extproc.core.dialects.openai_openings import opened
 from extproc.core.dialects.shape import AUDIO, FILE, IMAGE, Call, Channel, Encoded, Facts
@@ -111,10 +125,11 @@ def call(document: Document) -> Call:
     seen.cached(body.get("prompt_cache_options"))
     _look_at_prompt(body.get("prompt"), seen)
     _look_at_tools(array(body, "tools"), seen)
+    ceiling = count(body, "max_output_tokens")
     return Call(
         model=_model(body),
         stream=flag(body, "stream"),
-        max_tokens=count(body, "max_output_tokens"),
+        max_tokens=ceiling,
         messages=_look_at_input(body, seen),
         tools=seen.tools,
         unread=seen.counts,
@@ -122,6 +137,7 @@ def call(document: Document) -> Call:
         features=tuple(sorted(seen.features)),
         asks=_not_storing_unasked(body),
         forgets=without_storing(body) if flag(body, "store") else (),
+        caps=None if ceiling else caps(body, "max_output_tokens"),
     )
 
 
@@ -281,8 +297,20 @@ def _response(tree: Any) -> Mapping[str, Any]:
 
 
 def usage(tree: Any, before: Usage | None) -> Usage | None:
-    """Tokens as the provider counts them; of a stream, with its last event. `input_tokens` includes cached ones."""
-    return openai_family.counted(_response(tree).get("usage"), "input_tokens", "output_tokens", before)
+    """Tokens as the provider counts them; of a stream, with its last event. Searches are counted by the items that tell of them."""
+    response = _response(tree)
+    found = openai_family.counted(response.get("usage"), "input_tokens", "output_tokens", None)
+    items = response.get("output")
+    if found is None or type(items) is not list:
+        return found or before
+    kinds = [said(item, "type") for item in items if _searched(item)]
+    return replace(found, web_searches=kinds.count("web_search_call"), file_searches=kinds.count("file_search_call"))
+
+
+def _searched(item: Any) -> bool:
+    """Whether a call of a search tool is one that is paid for: pages that it only opens or looks into are not."""
+    action = item.get("action") if type(item) is dict else None
+    return said(action, "type") in {"", "search"}
 
 
 def facts(tree: Any) -> Facts:
