@@ -1,4 +1,4 @@
-"""Single values of the declarative file: each reader takes the text as written, and raises ValueError with what to do."""
+"""Single values that people declare: each reader takes the text as written, and raises ValueError with what to do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from controlplane.addresses import Place, verdict_on
 from extproc.core import dialects
+from extproc.yaml_lines import suggestion
 
 DIALECTS: Final = tuple(dict.fromkeys(route.dialect.name for route in dialects.ROUTES))
 """Dialects that the gate reads. What a provider of another would say nobody could govern, so it can't be declared."""
@@ -25,7 +27,13 @@ _PATTERN: Final = re.compile(r"[A-Za-z0-9*][A-Za-z0-9._:/@+*-]{0,199}", re.ASCII
 _HOST: Final = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*", re.ASCII)
 _PATH: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*", re.ASCII)
 _SECRET: Final = re.compile(r"[\x21-\x7e]{1,8192}")
+_NUMBER: Final = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*", re.ASCII)
+"""The last part of a host that systems take for an IPv4 address, in whatever spelling (WHATWG URL, "ends in a number checker")."""
+_AGE: Final = re.compile(r"[1-9][0-9]{0,4}d", re.ASCII)
 _FRACTION_DIGITS: Final = 9
+_LONGEST_WORDS: Final = 200
+MOST_TOKENS: Final = 100_000_000
+"""More than any model writes: a larger ceiling is a mistake."""
 
 
 def name(text: str) -> str:
@@ -77,12 +85,27 @@ def url(text: str) -> str:
 def _host(parts: SplitResult) -> bool:
     host = parts.hostname or ""
     if ":" in host:
-        try:
-            ipaddress.IPv6Address(host)
-        except ValueError:
-            return False
-        return "%" not in host
+        return _plain_ipv6(host)
+    if _NUMBER.fullmatch(host.rpartition(".")[2]):
+        return _plain_ipv4(host)
     return _HOST.fullmatch(host) is not None
+
+
+def _plain_ipv4(host: str) -> bool:
+    try:
+        return str(ipaddress.IPv4Address(host)) == host
+    except ValueError:
+        raise ValueError("has an IPv4 address in an odd spelling; write it as four decimal numbers, such as 192.0.2.1") from None
+
+
+def _plain_ipv6(host: str) -> bool:
+    try:
+        found = ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    if found.ipv4_mapped:
+        raise ValueError(f"has an IPv4 address written as IPv6; write it as {found.ipv4_mapped}")
+    return "%" not in host
 
 
 def plain(address: str) -> bool:
@@ -90,15 +113,92 @@ def plain(address: str) -> bool:
     return urlsplit(address).scheme == "http"
 
 
-def loopback(address: str) -> bool:
-    """Whether a URL names this machine itself."""
+def place(address: str) -> Place | None:
+    """Where a provider's URL leads, if it can be told from its text; None: a name that somebody else resolves."""
     host = urlsplit(address).hostname or ""
     if host == "localhost":
-        return True
+        return "loopback"
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return verdict_on(ipaddress.ip_address(host))
     except ValueError:
-        return False
+        return None
+
+
+def network(text: str) -> str:
+    """An address or a network (CIDR), as its canonical network."""
+    address, slash, length = text.partition("/")
+    if (slash and not (length.isdigit() and length.isascii())) or "%" in text:
+        raise ValueError(_NO_NETWORK)
+    try:
+        found = ipaddress.ip_network(text, strict=False)
+        exact = found.network_address == ipaddress.ip_address(address)
+    except ValueError:
+        raise ValueError(_NO_NETWORK) from None
+    if isinstance(found, ipaddress.IPv6Network) and found.subnet_of(_MAPPED):
+        raise ValueError("holds IPv4 addresses written as IPv6; callers are seen by their IPv4 address, so write that")
+    if not exact:
+        raise ValueError(f"is an address within a network; write the network, {found}, or the address without its /{length}")
+    return str(found)
+
+
+_NO_NETWORK: Final = "must be an address or a network, such as 192.0.2.17, 10.0.0.0/8 or 2001:db8::/32"
+_MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
+
+
+def dialect(text: str) -> str:
+    """A dialect that the gate reads."""
+    if text not in DIALECTS:
+        raise ValueError(f"unknown dialect{suggestion(text, DIALECTS)}")
+    return text
+
+
+def route(text: str) -> str:
+    """A route of the gate."""
+    if text not in ROUTES:
+        raise ValueError(f"unknown route{suggestion(text, ROUTES)}")
+    return text
+
+
+def content(text: str) -> str:
+    """What of prompts and answers an environment keeps."""
+    if text not in {"full", "none"}:
+        raise ValueError("must be full or none")
+    return text
+
+
+def age(text: str) -> str:
+    """How long something is kept."""
+    if not _AGE.fullmatch(text):
+        raise ValueError("must be a number of days, such as 30d")
+    return text
+
+
+def words(text: str) -> str:
+    """A short text for people, such as an owner's name; no line breaks or other control characters."""
+    if len(text) > _LONGEST_WORDS or not text.isprintable() or text != text.strip():
+        raise ValueError(f"must be up to {_LONGEST_WORDS} characters of text on one line, without spaces around it")
+    return text
+
+
+def whole(text: str) -> int:
+    """A whole number as digits."""
+    if not re.fullmatch(r"[0-9]{1,18}", text, re.ASCII):
+        raise ValueError("must be a whole number")
+    return int(text)
+
+
+def ceiling(number: int) -> int:
+    """The most tokens that one request may ask for."""
+    if not 1 <= number <= MOST_TOKENS:
+        raise ValueError(f"must be a whole number from 1 to {MOST_TOKENS}; leave the field out for no ceiling")
+    return number
+
+
+def unpriced(text: str) -> bool:
+    """Whether a model without a price may run."""
+    if text not in {"allow", "refuse"}:
+        raise ValueError("must be allow or refuse")
+    return text == "allow"
 
 
 def moment(text: str) -> int:

@@ -1,8 +1,8 @@
 """Why an edit can't be made. All of them are Unusable, with a sentence for people; the API gives each its status.
 
-    Problems    422   fields that are wrong, each with what to do
-    NotThere    404   no record of that name
-    Conflict    409   what is there stands in the way: exists, in_use, revoked, not_revoked
+Problems    422   fields that are wrong, each with what to do
+NotThere    404   no record of that name
+Conflict    409   what is there stands in the way: exists, in_use, revoked, not_revoked
 """
 
 from __future__ import annotations

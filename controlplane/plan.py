@@ -1,142 +1,169 @@
-"""From what is and what is declared to what changes. Pure but for the dice in the vault."""
+"""What a declarative file changes: from the estate that is to the one that is declared. Pure but for the dice in the vault.
+
+The file owns what it names, and what a file named before: that goes when it no longer stands there. What calls have made stays, unless
+the file names it; from then on it is the file's. A revoked key is nobody's: it stays as it is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from contracts.errors import Unusable
-from contracts.snapshot import CredentialRecord, KeyRecord, ModelRecord, Snapshot
-from controlplane.declared import Declared, DeclaredKey, DeclaredModel
-from controlplane.state import KINDS, Estate
+from contracts.snapshot import RECORDS, CredentialRecord, KeyRecord, ModelRecord, Record
+from controlplane.declared import Declared
+from controlplane.declared_checks import checked
+from controlplane.declared_prices import prices_kept
+from controlplane.estate import Change, Changes, Estate, Kept
+from controlplane.plan_lines import Line, lines_of
+from controlplane.references import PLURAL, known
 from controlplane.vault import Vault
 from custody import store
 from custody.secret import Secret
 
-_SHOWN: Final = {"sealed": "secret", "upstream": "model"}
-"""Fields that have another name in the file."""
-_SILENT: Final = {"version", "secret_hash", "id"}
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One thing that is added (+), changed (~, in `fields`) or removed (-)."""
-
-    sign: str
-    kind: str
-    name: str
-    fields: tuple[str, ...] = ()
-
-    def line(self) -> str:
-        """The change for people."""
-        return f"{self.sign} {self.kind} {self.name}" + (f" ({', '.join(self.fields)})" if self.fields else "")
+_NAMED: Final = 10
+"""A note names so many records and counts the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What an apply does. `issued` holds the new virtual keys' texts by name: shown once, kept nowhere."""
 
-    old: Estate
-    new: Estate
-    changes: tuple[Change, ...]
+    changes: Changes
+    lines: tuple[Line, ...]
     notes: tuple[str, ...]
     issued: Mapping[str, str] = field(repr=False)
 
 
-def plan(old: Estate, wanted: Declared, secrets: Mapping[str, Secret], vault: Vault) -> Plan:
-    """Plan the step from `old` to `wanted`. `secrets` are the credentials' by name.
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One plan in the making."""
 
-    Nothing changed gives `old` itself back, its revision too: applying a file twice does nothing.
-    Raises Unusable where a secret is missing.
+    estate: Estate
+    secrets: Mapping[str, Secret] = field(repr=False)
+    vault: Vault
+    now: int
+    actor: str
+    notes: list[str]
+    problems: list[str] = field(default_factory=list)
+    issued: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+def plan(estate: Estate, declared: Declared, secrets: Mapping[str, Secret], vault: Vault, now: int, actor: str) -> Plan:
+    """Plan the step. `secrets` are those of credentials, by name; `now` is in seconds of the Unix epoch.
+
+    Where nothing changes, `changes` are empty: applying a file twice does nothing. Raises Unusable with every problem, one a line.
     """
-    missing = [name for name in wanted.credentials if name not in secrets]
-    if missing:
-        raise Unusable("\n".join(f"credentials.{name}.secret: did not arrive; apply with the portcullis command" for name in missing))
-    revision = str(old.revision + 1)
-    keys, issued = _keys(old, wanted, vault)
-    snapshot = Snapshot(
-        revision=revision,
-        organisation=wanted.organisation,
-        pepper=old.snapshot.pepper,
-        keys=keys,
-        models={name: _model(model, old.snapshot.models.get(name), revision) for name, model in wanted.models.items()},
-        credentials={name: _credential(name, old, wanted, secrets[name], vault) for name in wanted.credentials},
-        providers=wanted.providers,
-        environments=wanted.environments,
-        profiles=wanted.profiles,
-    )
-    new = Estate(snapshot, wanted.teams)
-    changes = _changes(old, new)
-    return Plan(old, new if changes else old, changes, wanted.notes, issued)
+    step = _Step(estate, secrets, vault, now, actor, list(declared.notes))
+    records = [change for kind in RECORDS for change in _named(step, kind, declared.records[kind])]
+    records += [change for kind in reversed(tuple(RECORDS)) for change in _gone(step, kind, declared.records[kind])]
+    organisation = declared.organisation if declared.organisation not in ("", estate.organisation) else None
+    if not declared.organisation and not estate.organisation:
+        step.notes.append("organisation: none is named, so the rows of the audit name none")
+    changes = Changes(tuple(records), organisation)
+    step.problems.extend(_dangling(estate, changes, declared))
+    if step.problems:
+        raise Unusable("\n".join(step.problems))
+    return Plan(changes, lines_of(estate, changes), tuple(step.notes), step.issued)
 
 
-def _keys(old: Estate, wanted: Declared, vault: Vault) -> tuple[dict[str, KeyRecord], dict[str, str]]:
-    """Keys by public id. One that was there keeps its id and hash, so its secret stays valid."""
-    there = {key.name: key for key in old.snapshot.keys.values()}
-    keys: dict[str, KeyRecord] = {}
-    issued: dict[str, str] = {}
-    for name, declared in wanted.keys.items():
-        if name in there:
-            known = there[name].id, there[name].secret_hash
+def _named(step: _Step, kind: str, declared: Mapping[str, Record]) -> Iterator[Change]:
+    """What the file makes, changes, or takes over."""
+    taken = []
+    for name, wanted in declared.items():
+        there = step.estate.of(kind).get(name)
+        record = _settled(step, wanted, there.record if there else None)
+        if there is None:
+            yield Change(kind, name, None, Kept(record, 1, "file", step.now, step.actor))
+        elif there.record != record:
+            yield Change(kind, name, there, replace(there, record=record, version=there.version + 1, origin="file"))
+        elif there.origin != "file":
+            taken.append(name)
+            yield Change(kind, name, there, replace(there, origin="file"))
+    if taken:
+        step.notes.append(f"{PLURAL[kind]}: made by calls, and this file's from now on: {_some(taken)}")
+
+
+def _gone(step: _Step, kind: str, declared: Mapping[str, Record]) -> Iterator[Change]:
+    """What a file named and this one does not."""
+    left = []
+    for name, there in step.estate.of(kind).items():
+        if name in declared or _revoked(there.record):
+            continue
+        if there.origin == "file":
+            yield Change(kind, name, there, None)
         else:
-            fresh = vault.issue(old.snapshot.pepper)
-            known = fresh.public_id, fresh.secret_hash
-            issued[name] = fresh.shown
-        keys[known[0]] = _key(declared, *known)
-    return keys, issued
+            left.append(name)
+    if left:
+        step.notes.append(f"{PLURAL[kind]}: made by calls and not in this file, so left as they are: {_some(left)}")
 
 
-def _key(declared: DeclaredKey, public_id: str, secret_hash: str) -> KeyRecord:
-    return KeyRecord(id=public_id, secret_hash=secret_hash, **{entry.name: getattr(declared, entry.name) for entry in fields(declared)})
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
-def _model(declared: DeclaredModel, there: ModelRecord | None, revision: str) -> ModelRecord:
-    """A price keeps its version for as long as it stays the same, so rows name the price they were made with."""
-    price = declared.price
-    if price and there and there.price and (price.input, price.output) == (there.price.input, there.price.output):
-        price = there.price
-    elif price:
-        price = replace(price, version=f"declared:{revision}")
-    return ModelRecord(declared.name, declared.provider, declared.credential, declared.upstream, price)
+def _settled(step: _Step, wanted: Record, there: Record | None) -> Record:
+    """The record as it is to be kept: with what the one that is there already has."""
+    if isinstance(wanted, KeyRecord):
+        return _key(step, wanted, there if isinstance(there, KeyRecord) else None)
+    if isinstance(wanted, CredentialRecord):
+        return _credential(step, wanted, there if isinstance(there, CredentialRecord) else None)
+    if isinstance(wanted, ModelRecord):
+        before = there.prices if isinstance(there, ModelRecord) else ()
+        return replace(wanted, prices=prices_kept(wanted.prices, before, step.estate.revision + 1))
+    return wanted
 
 
-def _credential(name: str, old: Estate, wanted: Declared, secret: Secret, vault: Vault) -> CredentialRecord:
-    """An unchanged secret keeps its record; another one is sealed as the next version."""
-    provider = wanted.credentials[name].provider
-    there = old.snapshot.credentials.get(name)
-    if there and vault.keyring.holds(store.credential(name, there.version), there.sealed, secret):
-        return replace(there, provider=provider)
+def _key(step: _Step, wanted: KeyRecord, there: KeyRecord | None) -> KeyRecord:
+    """A key that is there keeps its id and secrets, whatever else changes about it; a revoked one stays what it was."""
+    if there is None:
+        fresh = step.vault.issue(step.estate.peppers)
+        step.issued[wanted.name] = fresh.shown
+        there = replace(wanted, id=fresh.public_id, secrets=(fresh.secret,))
+    if _revoked(there):
+        step.notes.append(f"keys.{wanted.name}: is revoked, and stays so; take it out of this file, or make it anew under another name")
+        return there
+    if wanted.expires is not None and wanted.expires <= step.now:
+        step.notes.append(f"keys.{wanted.name}.expires: is past, so the key is refused")
+    return replace(wanted, id=there.id, secrets=there.secrets)
+
+
+def _credential(step: _Step, wanted: CredentialRecord, there: CredentialRecord | None) -> CredentialRecord:
+    """An unchanged secret keeps its sealed record; one that did not come along does too, unless it would go to another provider."""
+    secret = step.secrets.get(wanted.name)
+    if secret is not None:
+        return sealed(wanted, there, secret, step.vault)
+    at = f"credentials.{wanted.name}.secret: did not arrive"
+    if there is None:
+        step.problems.append(f"{at}; apply where it can be found, or set it first with `portcullis credential set {wanted.name}`")
+    elif there.provider != wanted.provider:
+        step.problems.append(f"{at}, and what is kept was given for the provider '{there.provider}'; apply where the secret can be found")
+    else:
+        step.notes.append(f"{at}; the one that is kept stays in force")
+    return replace(wanted, sealed=there.sealed, version=there.version) if there else wanted
+
+
+def sealed(wanted: CredentialRecord, there: CredentialRecord | None, secret: Secret, vault: Vault) -> CredentialRecord:
+    """The credential with its secret sealed: as it is where the secret is the same, else as its next version."""
+    if there and vault.holds(store.credential(there.name, there.version), there.sealed, secret):
+        return replace(wanted, sealed=there.sealed, version=there.version)
     version = there.version + 1 if there else 1
-    return CredentialRecord(name, provider, vault.seal(store.credential(name, version), secret), version)
+    return replace(wanted, sealed=vault.seal(store.credential(wanted.name, version), secret), version=version)
 
 
-def _changes(old: Estate, new: Estate) -> tuple[Change, ...]:
-    found = []
-    if old.snapshot.organisation != new.snapshot.organisation:
-        sign = "~" if old.snapshot.organisation else "+"
-        found.append(Change(sign, "organisation", new.snapshot.organisation))
-    found += _differences("team", old.teams, new.teams)
-    for kind in KINDS:
-        found += _differences(kind.removesuffix("s"), getattr(old.snapshot, kind), getattr(new.snapshot, kind))
-    return tuple(found)
+def _revoked(record: Record) -> bool:
+    return isinstance(record, KeyRecord) and record.revoked is not None
 
 
-def _differences(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
-    added = [Change("+", kind, _shown(new[key], key)) for key in new if key not in old]
-    changed = [
-        Change("~", kind, _shown(new[key], key), _changed_fields(old[key], new[key])) for key in new if key in old and old[key] != new[key]
-    ]
-    removed = [Change("-", kind, _shown(old[key], key)) for key in old if key not in new]
-    return added + changed + removed
-
-
-def _shown(record: Any, key: str) -> str:
-    return str(getattr(record, "name", key))
-
-
-def _changed_fields(old: Any, new: Any) -> tuple[str, ...]:
-    if isinstance(new, tuple):
-        return ("projects",)
-    names = [entry.name for entry in fields(new) if getattr(old, entry.name) != getattr(new, entry.name)]
-    return tuple(_SHOWN.get(name, name) for name in names if name not in _SILENT)
+def _dangling(estate: Estate, changes: Changes, declared: Declared) -> Iterator[str]:
+    """What is left of calls' records, and would name what the file takes away."""
+    after = estate.after(changes)
+    names = known(after)
+    there = replace(names, spelt={**names.spelt, **{name.casefold(): name for name in declared.records["model"]}})
+    for kind in RECORDS:
+        for name, kept in after.of(kind).items():
+            if name in declared.records[kind] or _revoked(kept.record):
+                continue
+            for at, detail in checked(kept.record, there)[1]:
+                yield f"{PLURAL[kind]}.{name}.{at}: {detail}; a call made this {kind}: change or remove it first, or name it in this file"

@@ -74,17 +74,17 @@ def test_the_contracts_file_is_read() -> None:
     """Each record of the contract's example, but for what this version refuses, comes out as it is written."""
     found = base()
     assert found.organisation == "acme"
-    assert found.providers["openai"].url == "https://api.openai.com/v1"
-    assert found.providers["claude"].dialect == "anthropic"
-    assert found.models["cheap"].price == Price(150_000_000, 600_000_000, "")
-    assert (found.models["cheap"].upstream, found.models["cheap"].credential) == ("tiny", "")
-    assert found.models["gpt-4o-mini"].credential == "openai-main"
-    assert found.environments["health"].zero_data_retention
-    assert found.teams == {"search": ("ranking", "suggest")}
-    key = found.keys["ranking-dev"]
+    assert found.records["provider"]["openai"].url == "https://api.openai.com/v1"
+    assert found.records["provider"]["claude"].dialect == "anthropic"
+    assert found.records["model"]["cheap"].price == Price(150_000_000, 600_000_000, "")
+    assert (found.records["model"]["cheap"].upstream, found.records["model"]["cheap"].credential) == ("tiny", "")
+    assert found.records["model"]["gpt-4o-mini"].credential == "openai-main"
+    assert found.records["environment"]["health"].zero_data_retention
+    assert found.records["team"] == {"search": ("ranking", "suggest")}
+    key = found.records["key"]["ranking-dev"]
     assert (key.models, key.routes, key.expires, key.profile) == (("cheap", "gpt-4o*"), ("chat", "embeddings"), 1798761600, "strict")
-    assert found.profiles["watch"].unscanned == "alert"
-    assert found.profiles["default"].unscanned == "block"
+    assert found.records["profile"]["watch"].unscanned == "alert"
+    assert found.records["profile"]["default"].unscanned == "block"
 
 
 def test_what_keeps_less_than_asked_is_a_note() -> None:
@@ -110,8 +110,6 @@ def test_every_problem_is_told_at_once_with_its_line() -> None:
         # what would let more through than the file says
         ("budgets/month", {"hard": "100 USD"}, "budgets: budgets are not in this version"),
         ("limits/rate", {"requests": "60/min"}, "limits: limits are not in this version"),
-        ("keys/ranking-dev/max_tokens", 4096, "max_tokens: a key's token ceiling is not in this version"),
-        ("keys/ranking-dev/addresses", ["10.0.0.0/8"], "addresses: a key's list of addresses is not in this version"),
         ("profiles/strict/prompt/EMAIL_ADDRESS", "mask", "the action 'mask' is not in this version"),
         ("profiles/strict/answer/*", "tokenize", "the action 'tokenize' is not in this version"),
         ("profiles/strict/prompt/UNSCANNED_IMAGE", "alert", "'UNSCANNED_IMAGE' has no entry of its own: `unscanned`"),
@@ -180,9 +178,9 @@ def test_every_declared_route_may_be_named(route: Route) -> None:
         "models/of-other", {"provider": "other"},
     )  # fmt: skip
     found = base(text)
-    assert found.keys["ranking-dev"].routes == (route.name,)
-    assert found.providers["other"].dialect == route.dialect.name
-    assert found.models["of-other"].provider == "other"
+    assert found.records["key"]["ranking-dev"].routes == (route.name,)
+    assert found.records["provider"]["other"].dialect == route.dialect.name
+    assert found.records["model"]["of-other"].provider == "other"
     assert len(found.notes) == len(base().notes)
 
 
@@ -218,19 +216,19 @@ def test_urls_that_no_provider_can_have(url: str) -> None:
 )
 def test_urls_that_providers_have(url: str) -> None:
     """Hosts, ports, paths, IPv6, and plain HTTP to this machine."""
-    assert base(changed("providers/openai/url", url)).providers["openai"].url == url
+    assert base(changed("providers/openai/url", url)).records["provider"]["openai"].url == url
 
 
 def test_plain_http_to_a_network_must_be_meant() -> None:
     """`insecure: true` allows plain HTTP; on an https URL it is refused, as it could be misread."""
     meant = {"dialect": "openai", "url": "http://10.0.0.1/v1", "insecure": True}
-    assert base(changed("providers/openai", meant)).providers["openai"].insecure
+    assert base(changed("providers/openai", meant)).records["provider"]["openai"].insecure
     assert "remove it" in problems(changed("providers/openai/insecure", True))[0]
 
 
 def test_the_credential_of_a_model_is_found_or_asked_for() -> None:
     """Left out it is the provider's only one; several are ambiguous; one of another provider is wrong."""
-    assert base(changed("models/gpt-4o-mini/credential", None)).models["gpt-4o-mini"].credential == "openai-main"
+    assert base(changed("models/gpt-4o-mini/credential", None)).records["model"]["gpt-4o-mini"].credential == "openai-main"
     second = {"provider": "openai", "secret": {"env": "B"}}
     assert "ambiguous" in problems(changed("models/gpt-4o-mini/credential", None, "credentials/second", second))[0]
     assert "is for the provider 'openai'" in problems(changed("models/cheap/credential", "openai-main"))[0]
@@ -249,20 +247,20 @@ def test_words_that_yaml_takes_for_other_things_stay_names() -> None:
         .replace("ranking: {}", "2024: {}")
         .replace("project: ranking", "project: 2024")
     )
-    assert found.teams == {"no": ("2024", "suggest")}
+    assert found.records["team"] == {"no": ("2024", "suggest")}
 
 
 def test_prices_are_exact() -> None:
     """A price that no binary fraction equals is kept to the nano-dollar."""
-    assert base(changed("models/cheap/price/input", 0.1, "models/cheap/price/output", "1.123456789")).models["cheap"].price == Price(
+    assert base(changed("models/cheap/price/input", 0.1, "models/cheap/price/output", "1.123456789")).records["model"]["cheap"].price == Price(
         100_000_000, 1_123_456_789, ""
     )
 
 
 def test_a_time_with_its_zone_is_read() -> None:
     """RFC 3339, with Z or an offset."""
-    assert base(changed("keys/ranking-dev/expires", "2027-01-01T02:00:00+02:00")).keys["ranking-dev"].expires == 1798761600
-    assert base(BASE.replace("2027-01-01", "2027-01-01T00:00:00Z")).keys["ranking-dev"].expires == 1798761600
+    assert base(changed("keys/ranking-dev/expires", "2027-01-01T02:00:00+02:00")).records["key"]["ranking-dev"].expires == 1798761600
+    assert base(BASE.replace("2027-01-01", "2027-01-01T00:00:00Z")).records["key"]["ranking-dev"].expires == 1798761600
 
 
 def test_a_pattern_that_matches_nothing_yet_is_a_note() -> None:
@@ -274,8 +272,8 @@ def test_an_own_default_profile_is_used() -> None:
     """The file may say what keys without a profile get."""
     own = {"prompt": {"*": "block"}, "answer": {"*": "block"}}
     found = base(changed("profiles/default", own, "keys/ranking-dev/profile", None))
-    assert found.profiles["default"].prompt == {"*": "block"}
-    assert found.keys["ranking-dev"].profile == "default"
+    assert found.records["profile"]["default"].prompt == {"*": "block"}
+    assert found.records["key"]["ranking-dev"].profile == "default"
 
 
 @pytest.mark.parametrize(
