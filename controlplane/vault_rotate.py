@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 from contracts.errors import Unusable
 from controlplane import vault_peppers
+from controlplane.actor import Actor
 from controlplane.estate import Changes, Estate
 from controlplane.vault import Vault
 from controlplane.vault_rotation import Moved, Sealed, left, next_changes, next_moves, sealed_in, under, unfinished
@@ -25,17 +26,13 @@ _LOOK_EVERY_S: Final = 0.05
 
 
 class Governed(Protocol):
-    """The one way of every change, and what planes made of it."""
+    """The one way of every change."""
 
-    @property
-    def estate(self) -> Estate:
-        """As it is now."""
+    estate: Estate
+    """As it is now."""
 
-    async def change(self, actor: str, verb: str, edit: Callable[[Estate], Changes]) -> Any:
+    async def change(self, actor: Actor, verb: str, edit: Callable[[Estate], Changes]) -> Any:
         """Make the change that `edit` gives of the estate as it then is; none where it gives none. Raises Unusable."""
-
-    def behind(self) -> Sequence[str]:
-        """Names of connected planes that have not put the newest revision in force."""
 
 
 class Beside(Protocol):
@@ -62,15 +59,19 @@ class Progress:
 
 @dataclass(slots=True)
 class Rotation:
-    """The rotations of one control process. One runs at a time; only one control process at a time may run them."""
+    """The rotations of one control process. One runs at a time; only one control process at a time may run them.
+
+    `behind` names the connected planes that have not put the newest revision in force.
+    """
 
     vault: Vault
     governed: Governed
     beside: Beside
+    behind: Callable[[], Sequence[str]]
     patience_s: float = PATIENCE_S
     progress: Progress = field(default_factory=Progress)
 
-    async def kek(self, actor: str) -> Progress:
+    async def kek(self, actor: Actor) -> Progress:
         """Make a new term, move every sealed record to it, forget the older terms; or finish what an earlier call began.
 
         Raises Unusable: another runs, a record can't be opened, or the keys are a variable and it has no new term.
@@ -84,9 +85,9 @@ class Rotation:
             await self._move(actor, total)
             return await self._finish()
 
-    async def pepper(self, actor: str) -> list[int]:
+    async def pepper(self, actor: Actor) -> list[int]:
         """Add a pepper; keys move to it as they are used. The peppers there are then. Raises Unusable where too many have keys."""
-        await self.governed.change(actor, "vault.rotate_pepper", lambda estate: vault_peppers.another(self.vault, estate, int(time.time())))
+        await self.governed.change(actor, "pepper.put", lambda estate: vault_peppers.another(self.vault, estate, int(time.time())))
         return sorted(self.governed.estate.peppers)
 
     async def records(self) -> list[Sealed]:
@@ -110,17 +111,17 @@ class Rotation:
                 "left": len(left(self.vault, records)),
                 "moved": progress.moved,
                 "total": progress.total,
-                "waiting_for": list(self.governed.behind()) if state == "unfinished" else [],
+                "waiting_for": list(self.behind()) if state == "unfinished" else [],
                 "note": progress.note,
             },
             "peppers": [{"version": version, "keys": len(names), "names": names[: vault_peppers.NAMED]} for version, names in keys.items()],
         }
 
-    async def _move(self, actor: str, total: int) -> None:
+    async def _move(self, actor: Actor, total: int) -> None:
         while True:
             # asked at least once, in its turn: every change that was made before is then seen, and every later one is under the new term
             before = self.governed.estate.revision
-            await self.governed.change(actor, "vault.rewrap", lambda estate: next_changes(self.vault, estate))
+            await self.governed.change(actor, "credential.rewrap", lambda estate: next_changes(self.vault, estate))
             self._said(total=total, moved=total - len(left(self.vault, await self.records())))
             if self.governed.estate.revision == before or not next_changes(self.vault, self.governed.estate, most=1):
                 break
@@ -130,7 +131,7 @@ class Rotation:
 
     async def _finish(self) -> Progress:
         end = time.monotonic() + self.patience_s
-        while (behind := tuple(self.governed.behind())) and time.monotonic() < end:  # noqa: ASYNC110 - who waits looks at what planes said
+        while (behind := tuple(self.behind())) and time.monotonic() < end:  # noqa: ASYNC110 - who waits looks at what planes said
             await asyncio.sleep(_LOOK_EVERY_S)
         remaining = len(left(self.vault, await self.records()))
         moved = self.progress.total - remaining

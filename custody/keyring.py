@@ -32,7 +32,6 @@ class Keyring:
     terms: Mapping[int, Secret] = field(repr=False)
 
     @property
-    @property
     def newest(self) -> int:
         """The term that seals."""
         return max(self.terms)
