@@ -7,6 +7,7 @@
     │   ├── UnsupportedFeature       400 unsupported_feature
     │   ├── InvalidApiKey            401 invalid_api_key
     │   ├── NotAllowed               403 not_allowed
+    │   ├── UnpricedModel            403 unpriced_model
     │   ├── UnknownRoute             404 unknown_route
     │   ├── RequestTooLarge          413 request_too_large
     │   ├── UpstreamError            502 upstream_error
@@ -75,6 +76,12 @@ class NotAllowed(Refused):
     """A rule said no."""
 
     code, status, should_retry = "not_allowed", 403, False
+
+
+class UnpricedModel(Refused):
+    """Nobody knows what the model costs, and the environment does not allow that."""
+
+    code, status, should_retry = "unpriced_model", 403, False
 
 
 class UnknownRoute(Refused):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address
+from functools import lru_cache
+from ipaddress import ip_address
 from typing import Final
 
 STRENGTH: Final = ("allow", "alert", "mask", "hash", "tokenize", "redact", "block")
@@ -29,7 +30,10 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class PolicyInput:
-    """The input document of one decision; `schemas/input.json` is generated from this class."""
+    """The input document of one decision; `schemas/input.json` is generated from this class.
+
+    `priced`: what the request costs will be known. `max_tokens` is what the app asked for, `key_max_tokens` the most that it may.
+    """
 
     principal: Principal
     route: str
@@ -45,10 +49,15 @@ class PolicyInput:
     findings_prompt: Mapping[str, int]
     key_models: tuple[str, ...]
     key_routes: tuple[str, ...]
+    key_providers: tuple[str, ...]
+    key_addresses: tuple[str, ...]
+    key_max_tokens: int | None
     profile_prompt: Mapping[str, str]
     profile_answer: Mapping[str, str]
     profile_unscanned: str
     zero_data_retention: bool
+    unpriced: bool
+    priced: bool
     features: tuple[str, ...] = ()
 
     def document(self) -> dict[str, object]:
@@ -64,32 +73,39 @@ class PolicyInput:
                 "max_tokens": self.max_tokens,
                 "features": list(self.features),
             },
-            "target": {"provider": self.provider, "model": self.upstream_model},
+            "target": {"provider": self.provider, "model": self.upstream_model, "priced": self.priced},
             "source": {"address": _canonical(self.source_address)},
             "time_ns": self.time_ns,
             "findings": {"prompt": dict(self.findings_prompt)},
-            "key": {"models": list(self.key_models), "routes": list(self.key_routes)},
+            "key": {
+                "models": list(self.key_models),
+                "routes": list(self.key_routes),
+                "providers": list(self.key_providers),
+                "addresses": list(self.key_addresses),
+                "max_tokens": self.key_max_tokens,
+            },
             "profile": {
                 "prompt": dict(self.profile_prompt),
                 "answer": dict(self.profile_answer),
                 "unscanned": self.profile_unscanned,
             },
-            "environment": {"zero_data_retention": self.zero_data_retention},
+            "environment": {"zero_data_retention": self.zero_data_retention, "unpriced": self.unpriced},
         }
 
 
+@lru_cache(maxsize=4096)
 def _canonical(address: str) -> str:
-    """An IPv4 address written as IPv6 (::ffff:a.b.c.d, RFC 4291 section 2.5.5.2) as IPv4.
+    """The one spelling of an address: no zone, and one of IPv4 in IPv6 (::ffff:a.b.c.d, RFC 4291 section 2.5.5.2) as IPv4.
 
-    The two Rego engines disagree whether the long form lies in an IPv4 network.
+    The two Rego engines disagree whether the long form lies in an IPv4 network. Empty where it is no address: then no network
+    holds it, while either engine would break on it.
     """
-    if ":" not in address:
-        return address
     try:
-        mapped = IPv6Address(address).ipv4_mapped
+        found = ip_address(address.partition("%")[0])
     except ValueError:
-        return address
-    return str(mapped) if mapped else address
+        return ""
+    mapped = found.ipv4_mapped if found.version == 6 else None  # noqa: PLR2004 - IPv6
+    return str(mapped or found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from contracts.audit import AuditRow, Intent
 from contracts.policy import PolicyInput, Verdict
+from contracts.snapshot import LiveSecret
 from custody.secret import Secret
 from extproc.core.events import Event, Headers
 
@@ -123,6 +124,22 @@ class OpenCredential(Effect[Secret]):
     """Unseal a credential of the snapshot the exchange began with. Raises GateUnavailable where it can't be."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeTurn(Effect[int]):
+    """How many have taken their turn in this circle before: 0, 1, …, one more each time."""
+
+    circle: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rehash(Effect[None]):
+    """Tell whoever keeps the keys that a secret, known by `old`, is `new` under the newest pepper. Never raises."""
+
+    key_id: str
+    old: LiveSecret = field(repr=False)
+    new: LiveSecret = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,20 +14,19 @@ from typing import Final
 from contracts.audit import Intent
 from contracts.errors import (
     GateUnavailable,
-    InvalidApiKey,
     InvalidRequest,
     NotAllowed,
     PolicyUnavailable,
     Refused,
     UnknownRoute,
+    UnpricedModel,
     UnsupportedFeature,
 )
 from contracts.policy import PolicyInput, Principal, Verdict
 from contracts.settings import Limits
-from contracts.snapshot import DEFAULT_PROFILE, EnvironmentRecord, ModelRecord, Snapshot
-from custody import virtual_key
+from contracts.snapshot import ModelRecord, Snapshot
 from custody.secret import Secret
-from extproc.core import body, dialects, encodings, headers, listing, places, prompt, refusals, relay
+from extproc.core import body, credentials, dialects, encodings, headers, keys, listing, places, prompt, refusals, relay
 from extproc.core.dialects import Call, Route
 from extproc.core.effects import (
     Answer,
@@ -43,6 +42,7 @@ from extproc.core.effects import (
     PassHead,
     Pause,
     Record,
+    TakeTurn,
 )
 from extproc.core.events import Gone, RequestBody, RequestHead, ResponseHead
 from extproc.core.trail import Trail, keyless
@@ -55,8 +55,10 @@ async def exchange(world: World, head: RequestHead) -> None:
     route: Route | None = None
     try:
         route = trail.on(declared(head))
-        asker = known(world, head)
+        asker = keys.known(world, head)
         trail.asked_by(asker)
+        if asker.rehash:
+            await asker.rehash
         trail.row.metadata = {name: keyless(text) for name, text in metadata(head).items()}
         if not route.upstream_path:
             await listed(trail, world, head, route, asker)
@@ -64,7 +66,8 @@ async def exchange(world: World, head: RequestHead) -> None:
         raw = await request_body(trail, world.limits, head)
         reading = await understood(trail, route, raw, world.limits)
         call = reading.call
-        trail.asks(call, len(raw), declared=call.model in world.snapshot.models)
+        ceiling = prompt.ceiling(call, asker.key.max_tokens)
+        trail.asks(call, len(raw), declared=call.model in world.snapshot.models, ceiling=ceiling)
         model = target(world.snapshot, call)
         trail.goes_to(model)
         verdict = trail.judged(await decided(trail, policy_input(world, head, route, model, asker, reading, len(raw))))
@@ -72,8 +75,9 @@ async def exchange(world: World, head: RequestHead) -> None:
         spoken(world.snapshot, route, model)
         trail.row.actions = {f"prompt.{kind}": action for kind, action in prompt.done(reading, verdict.actions).items()}
         clean = await cleaned(trail, raw, reading, verdict, model, asker)
+        credential = await chosen(trail, credentials.open_to(world, model, asker.key))
         await Record(Intent(row=trail.row))
-        secret = await OpenCredential(model.credential)
+        secret = await OpenCredential(credential)
         answer = await sent_on(trail, route, model, clean, secret)
         await relay.answer(trail, route, call, model, verdict, world.limits, answer, secret)
     except Refused as refused:
@@ -106,35 +110,6 @@ def declared(head: RequestHead) -> Route:
     if mark and not (query and query == route.query):
         raise InvalidRequest("This path takes no query parameters: they are not forwarded. Remove the part after '?'.")
     return route
-
-
-def known(world: World, head: RequestHead) -> Asker:
-    """Who asks. One refusal for every way a key can be wrong, and the same work for all of them."""
-    presented = virtual_key.parse(headers.bearer(head.headers) or "")
-    if presented is None or not world.peppers:
-        raise InvalidApiKey
-    key = world.snapshot.keys.get(presented.public_id)
-    now = head.time // 1_000_000_000
-    used = virtual_key.used(world.peppers, presented, key.secrets if key else (), now)
-    if key is None or used is None or (key.expires is not None and key.expires <= now):
-        raise InvalidApiKey
-    user = end_user(head)
-    if user and not key.may_set_user:
-        raise NotAllowed(f"This key may not name an end user: remove the {headers.USER} header.", reasons=("user_not_allowed",))
-    return Asker(
-        key,
-        world.snapshot.environments.get(key.environment, EnvironmentRecord(key.environment)),
-        world.snapshot.profiles.get(key.profile, DEFAULT_PROFILE),
-        user,
-    )
-
-
-def end_user(head: RequestHead) -> str:
-    """The end user that the app names."""
-    try:
-        return headers.end_user(head.headers)
-    except body.Malformed as why:
-        raise InvalidRequest(f"{why}.") from None
 
 
 def metadata(head: RequestHead) -> dict[str, str]:
@@ -205,6 +180,7 @@ def policy_input(
         model=model.name,
         provider=model.provider,
         upstream_model=model.upstream,
+        priced=priced(route, model, head.time // 1_000_000_000),
         stream=call.stream,
         source_address=head.source_address,
         time_ns=head.time,
@@ -214,11 +190,23 @@ def policy_input(
         findings_prompt=reading.counts,
         key_models=key.models,
         key_routes=key.routes,
+        key_providers=key.providers,
+        key_addresses=key.addresses,
+        key_max_tokens=key.max_tokens,
         profile_prompt=profile.prompt,
         profile_answer=profile.answer,
         profile_unscanned=profile.unscanned,
         zero_data_retention=asker.environment.zero_data_retention,
+        unpriced=asker.environment.unpriced,
     )
+
+
+def priced(route: Route, model: ModelRecord, now: int) -> bool:
+    """Whether the cost will be known: the model has a price, or the route costs nothing. In a list of models the price counts.
+
+    `now`: seconds.
+    """
+    return model.price_at(now) is not None or (route.price == "free" and bool(route.upstream_path))
 
 
 async def decided(trail: Trail, question: PolicyInput) -> Verdict:
@@ -239,13 +227,15 @@ def permitted(verdict: Verdict) -> None:
     codes = tuple(reason.code for reason in verdict.reasons)
     if set(codes) == {UnsupportedFeature.code}:
         raise UnsupportedFeature(said_why, reasons=codes)
+    if set(codes) == {UnpricedModel.code}:
+        raise UnpricedModel(said_why, reasons=codes)
     raise NotAllowed(said_why, reasons=codes)
 
 
 async def cleaned(trail: Trail, raw: bytes, reading: prompt.Reading, verdict: Verdict, model: ModelRecord, asker: Asker) -> bytes:
     """What goes to the provider: edited where something was found, with the provider's name of the model, and what the gate asks for."""
     call = reading.call
-    more = [*call.asks, *(call.forgets if asker.environment.zero_data_retention else ())]
+    more = [*call.asks, *prompt.capped(call, asker.key.max_tokens), *(call.forgets if asker.environment.zero_data_retention else ())]
     if model.upstream != call.model or not call.names_model:
         more.append(prompt.named(model.upstream, call))
     if not more and not reading.places:
@@ -256,6 +246,17 @@ async def cleaned(trail: Trail, raw: bytes, reading: prompt.Reading, verdict: Ve
     clean, trail.row.redacted_prompt = await Compute(weight, prompt.cleaned, (raw, reading, verdict.actions, more))
     trail.row.redact_us += (await Clock() - began) // 1000
     return clean
+
+
+async def chosen(trail: Trail, circle: credentials.Circle) -> str:
+    """The credential whose turn it is, on the row before it is used; empty where the provider has none."""
+    name = ""
+    if len(circle.members) > 1:
+        name = circle.members[await TakeTurn(circle.name) % len(circle.members)]
+    elif circle.members:
+        name = circle.members[0]
+    trail.opens(name)
+    return name
 
 
 async def listed(trail: Trail, world: World, head: RequestHead, route: Route, asker: Asker) -> None:

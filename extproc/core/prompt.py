@@ -7,7 +7,7 @@ what the first half finds is small, and the second needs nothing else of the doc
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import orjson
 
@@ -67,6 +67,16 @@ def cleaned(raw: bytes, reading: Reading, wanted: Actions, more: Sequence[Change
     left = [place for place in reading.places if not any(place.path[: len(path)] == path for path in put)]
     edited = [(place, actions.edits(place.findings, wanted.prompt)) for place in left]
     return rewrite(raw, [*changes(raw, edited), *more]), sum(len(edits) for _, edits in edited)
+
+
+def ceiling(call: Call, most: int | None) -> int | None:
+    """Tokens of one answer at most: as the app says, else as its key does."""
+    return most if call.max_tokens is None and call.caps else call.max_tokens
+
+
+def capped(call: Call, most: int | None) -> tuple[Change, ...]:
+    """What puts the key's ceiling into a request that has none; nothing where the key has none either."""
+    return (replace(call.caps, value=b"%d" % most),) if call.caps and most is not None else ()
 
 
 def named(model: str, call: Call) -> Change:

@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 from contracts.audit import AuditRow, Intent
 from contracts.errors import GateUnavailable
 from contracts.policy import PolicyInput, Verdict
-from contracts.snapshot import Snapshot
+from contracts.snapshot import LiveSecret, Snapshot
 from custody.secret import Secret
 from extproc.core.effects import (
     AT_ONCE,
@@ -37,6 +37,8 @@ from extproc.core.effects import (
     OpenCredential,
     Pause,
     Record,
+    Rehash,
+    TakeTurn,
 )
 from extproc.core.events import Event, Gone, RequestHead
 from extproc.core.exchange import exchange
@@ -79,7 +81,7 @@ class Opener(Protocol):
     """Whoever can unseal credentials."""
 
     def open(self, snapshot: Snapshot, name: str) -> Secret:
-        """The credential of that snapshot, or GateUnavailable."""
+        """The credential of that snapshot, or GateUnavailable; an empty secret where `name` is empty."""
 
 
 class Elsewhere(Protocol):
@@ -87,6 +89,13 @@ class Elsewhere(Protocol):
 
     def run(self, work: Callable[..., Any], arguments: tuple[Any, ...]) -> Awaitable[Any]:
         """What `work(*arguments)` gives or raises, or GateUnavailable."""
+
+
+class Rehashed(Protocol):
+    """Whoever hears of a key's secret that was used while it is kept under an older pepper: once for each use, until it is not."""
+
+    def __call__(self, key_id: str, old: LiveSecret, new: LiveSecret, /) -> None:
+        """The secret kept as `old` is `new` under the newest pepper of the exchange's snapshot. Returns at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +120,7 @@ REPLIED: Final = object()
 class Gate:
     """All exchanges of one data plane. `world` gives what a new exchange begins with; `held` bytes are held by all of them.
 
-    Without `elsewhere`, long work holds up the event loop.
+    Without `elsewhere`, long work holds up the event loop. `rehashed` may be set later.
     """
 
     def __init__(self, world: Callable[[], World], policy: Policy, book: Book, opener: Opener, elsewhere: Elsewhere | None = None) -> None:
@@ -120,6 +129,8 @@ class Gate:
         self.book = book
         self.opener = opener
         self.elsewhere = elsewhere
+        self.rehashed: Rehashed | None = None
+        self.turns: dict[str, int] = {}
         self.held = 0
         self.finishing: set[asyncio.Task[None]] = set()
 
@@ -250,12 +261,29 @@ class Conversation:
             raise GateUnavailable(FULL, retry_after_s=1)
         gate.held, self.held = total, effect.size
 
+    def take_turn(self, effect: TakeTurn) -> int:
+        """One after the other, for each circle."""
+        turn = self.gate.turns.get(effect.circle, 0)
+        self.gate.turns[effect.circle] = turn + 1
+        return turn
+
+    def rehash(self, effect: Rehash) -> None:
+        """Told, if anybody listens. What goes wrong with it is no matter of this exchange."""
+        if self.gate.rehashed is None:
+            return
+        try:
+            self.gate.rehashed(effect.key_id, effect.old, effect.new)
+        except Exception as why:  # noqa: BLE001 - as above
+            complain(why)
+
 
 CARRY: Final[dict[type, Callable[[Conversation, Any], Any]]] = {
     Next: Conversation.next,
     AskPolicy: lambda c, effect: c.gate.policy.decide(effect.input),
     Record: Conversation.record,
     Hold: Conversation.hold,
+    TakeTurn: Conversation.take_turn,
+    Rehash: Conversation.rehash,
     Compute: Conversation.compute,
     OpenCredential: lambda c, effect: c.gate.opener.open(c.world.snapshot, effect.name),
     Answer: Conversation.answer,

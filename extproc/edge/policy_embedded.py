@@ -44,10 +44,15 @@ SAMPLE = PolicyInput(
     findings_prompt={"EMAIL_ADDRESS": 1},
     key_models=("example",),
     key_routes=(),
+    key_providers=(),
+    key_addresses=(),
+    key_max_tokens=None,
     profile_prompt={"*": "redact"},
     profile_answer={"*": "redact"},
     profile_unscanned="block",
     zero_data_retention=False,
+    unpriced=False,
+    priced=True,
 )
 """A plain request. A policy that has no verdict about it is not loaded."""
 

@@ -104,6 +104,8 @@ ARGUMENTS: dict[str, Sequence[Sequence[Any]]] = {
     **{key: [OBJECTS, [["a"], [], {"a": 1}, "a"]] for key in ("object.filter", "object.remove")},
     "object.union": [OBJECTS, [*OBJECTS, 1]],
     "object.union_n": [[OBJECTS, [], OBJECTS[:2], [1]]],
+    # Whole numbers: of -0.1 regorus makes "-0", and of 1e+17 nothing.
+    "format_int": [[*NUMBERS, -9223372036854775808, 18446744073709551615, "5", None], [2, 8, 10, 16, 7, "10", None]],
     "net.cidr_contains": [NETWORKS, ADDRESSES],
     **{key: [MOMENTS] for key in ("time.clock", "time.date", "time.weekday")},
 }

@@ -137,28 +137,37 @@ KIND = st.sampled_from(["EMAIL_ADDRESS", "CREDIT_CARD", "*"]) | TEXT
 ACTION = st.sampled_from(["allow", "alert", "mask", "hash", "tokenize", "redact", "block", "sanitise"])
 COUNT = st.integers(0, 2**53)
 ADDRESS = st.ip_addresses().map(str) | st.sampled_from(["10.1.2.3", "", "unknown"])
+NETWORK = st.sampled_from(["10.0.0.0/8", "0.0.0.0/0", "::/0", "2001:db8::/32", "10.1.2.3/32"])
+OF_PATH = {
+    ".source.address": ADDRESS,
+    ".key.addresses": st.lists(NETWORK, max_size=3),
+    ".time_ns": st.integers(0, 4_000_000_000_000_000_000),
+}
 
 
 def of_schema(schema: dict[str, Any], path: str = "") -> st.SearchStrategy[Any]:
     """Values of the input's schema. Fields that a rule reads get texts that are likely to meet."""
     if "properties" in schema:
         return st.fixed_dictionaries({name: of_schema(field, f"{path}.{name}") for name, field in schema["properties"].items()})
-    if path == ".source.address":
-        return ADDRESS
+    if "anyOf" in schema:
+        return st.none() | COUNT
     if path.startswith(".profile"):
         return ACTION if schema["type"] == "string" else st.dictionaries(KIND, ACTION, max_size=4)
-    if path == ".time_ns":
-        return st.integers(0, 4_000_000_000_000_000_000)
+    if path in OF_PATH:
+        return OF_PATH[path]
     return {
         "string": TEXT, "boolean": st.booleans(), "integer": COUNT, "array": st.lists(TEXT, max_size=4),
         "object": st.dictionaries(KIND, COUNT, max_size=4),
-    }.get(str(schema["type"]), st.none() | COUNT)  # fmt: skip
+    }[schema["type"]]  # fmt: skip
 
 
 INPUTS = of_schema(yaml.safe_load(schema_text()))
 
 
-PARTS = ["request.model", "request.features", "key.models", "key.routes", "profile.prompt", "profile", "key", "target"]
+PARTS = [
+    "request.model", "request.features", "request.max_tokens", "key.models", "key.routes", "key.providers", "key.addresses", "key.max_tokens",
+    "profile.prompt", "profile", "key", "target", "target.priced", "source", "environment",
+]  # fmt: skip
 
 
 @st.composite

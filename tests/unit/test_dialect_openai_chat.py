@@ -34,7 +34,7 @@ def parts(*given: dict[str, Any]) -> Call:
 
 def test_a_request_says_what_it_asks_for() -> None:
     """Every fact that rules and the row need."""
-    assert call() == Call("cheap", messages=1, forgets=FORGETS)
+    assert call() == Call("cheap", messages=1, forgets=FORGETS, caps=Added((), "max_completion_tokens", b"0"))
     asked = call(stream=True, n=3, max_tokens=7, tools=[{}, {}], functions=[{}], messages=[{}, {}])
     assert asked == Call(
         "cheap",
@@ -66,6 +66,18 @@ def test_the_higher_of_two_ceilings_counts() -> None:
     """An estimate must not fall short because the old and the new name of the ceiling differ."""
     assert call(max_tokens=5, max_completion_tokens=9).max_tokens == 9
     assert call(max_tokens=9, max_completion_tokens=5).max_tokens == 9
+
+
+@pytest.mark.parametrize("member", ["max_tokens", "max_completion_tokens"])
+def test_a_ceiling_of_the_apps_leaves_no_place_for_another(member: str) -> None:
+    """By whichever name: providers refuse a request that has both."""
+    assert call(**{member: 5}).caps is None
+
+
+def test_a_ceiling_that_is_null_is_replaced() -> None:
+    """It is none, and a member that is named twice would be read in two ways."""
+    null = openai_chat.call(read(orjson.dumps({**HI, "max_completion_tokens": None, "max_tokens": None}), max_depth=64))
+    assert (null.max_tokens, null.caps) == (None, Replaced(("max_completion_tokens",), b"0"))
 
 
 def test_what_keeps_state_or_reaches_out_is_named() -> None:

@@ -31,7 +31,7 @@ def call(**members: Any) -> Call:
 
 def test_a_request_says_what_it_asks_for() -> None:
     """Every fact that rules and the row need; a stream is asked for its usage."""
-    assert call(prompt="Once") == Call("cheap", messages=1)
+    assert call(prompt="Once") == Call("cheap", messages=1, caps=Added((), "max_tokens", b"0"))
     assert call(prompt=["a", "b"], n=2, max_tokens=7, stream=True, suffix="!") == Call(
         "cheap",
         stream=True,

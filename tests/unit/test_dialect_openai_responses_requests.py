@@ -13,7 +13,7 @@ from extproc.core import dialects, prompt
 from extproc.core.body import Malformed, read
 from extproc.core.dialects import Call, openai_responses
 from extproc.core.dialects.shape import AUDIO, FILE, IMAGE, URL, Encoded
-from extproc.core.spans import rewrite
+from extproc.core.spans import Added, rewrite
 
 HI: dict[str, Any] = {"model": "cheap", "input": "hi"}
 ROUTE = dialects.named("responses")
@@ -53,6 +53,7 @@ def test_a_request_says_what_it_asks_for() -> None:
     assert (asked.unread, asked.files, asked.features, asked.asks, asked.forgets, asked.hides_usage) == ({}, (), (), (), (), False)
     more = call(stream=True, max_output_tokens=7, tools=[{"type": "function"}] * 2, input=[{"role": "user", "content": "a"}] * 3)
     assert (more.stream, more.max_tokens, more.messages, more.tools, more.features) == (True, 7, 3, 2, ())
+    assert (asked.caps, more.caps) == (Added((), "max_output_tokens", b"0"), None)
 
 
 NO_PARTS: list[Any] = [4111111111111111, {}, ["x"], [{"text": "x"}], [{"type": []}]]

@@ -223,9 +223,17 @@ def test_interruption_of_the_process_is_not_swallowed(interruption: type[BaseExc
         ("::FFFF:a01:203", "10.1.2.3"),
         ("10.1.2.3", "10.1.2.3"),
         ("2001:db8::1", "2001:db8::1"),
-        ("a:b", "a:b"),
+        ("2001:DB8:0:0::1", "2001:db8::1"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("::ffff:10.1.2.3%eth0", "10.1.2.3"),
+        ("a:b", ""),
+        ("unknown", ""),
+        ("010.1.2.3", ""),
+        ("10.1.2.3/32", ""),
+        ("@", ""),
+        ("", ""),
     ],
 )
 def test_client_address_has_one_spelling(written: str, read_by_rules: str) -> None:
-    """The engines disagree whether an IPv4 address in IPv6 form lies in an IPv4 network, so no rule sees that form."""
+    """No rule sees IPv4 in IPv6 form, on which the engines disagree, nor a text that is no address, on which they break."""
     assert asking(source_address=written).document()["source"] == {"address": read_by_rules}

@@ -5,13 +5,15 @@ Source: Anthropic's API reference, "Count message tokens", and the types of the 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from contracts.usage import Usage
-from extproc.core.body import Path
+from extproc.core.body import Document, Path
+from extproc.core.dialects import anthropic_messages
 from extproc.core.dialects.anthropic_family import credential_header, name, refusal, stream_refusal
-from extproc.core.dialects.anthropic_messages import call, echo, structural
-from extproc.core.dialects.shape import Channel, Facts
+from extproc.core.dialects.anthropic_messages import echo, structural
+from extproc.core.dialects.shape import Call, Channel, Facts
 
 __all__ = [
     "call", "channel", "credential_header", "done", "echo", "facts", "generated", "name", "refusal", "stream_refusal", "structural",
@@ -19,6 +21,11 @@ __all__ = [
 ]  # fmt: skip
 
 done: Final = b""
+
+
+def call(document: Document) -> Call:
+    """As of messages. There is no answer that could have a ceiling."""
+    return replace(anthropic_messages.call(document), caps=None)
 
 
 def usage(_tree: Any, before: Usage | None) -> Usage | None:

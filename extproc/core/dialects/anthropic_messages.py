@@ -12,7 +12,7 @@ from extproc.core.body import Document, Malformed, Path
 from extproc.core.dialects import anthropic_family
 from extproc.core.dialects.anthropic_blocks import Blocks, unread
 from extproc.core.dialects.anthropic_family import credential_header, name, refusal, stream_refusal
-from extproc.core.dialects.members import array, count, flag, members, model_of, objects, said, used
+from extproc.core.dialects.members import array, caps, count, flag, members, model_of, objects, said, used
 from extproc.core.dialects.shape import Call, Channel, Facts
 
 __all__ = [
@@ -79,15 +79,17 @@ def call(document: Document) -> Call:
     blocks.look(body.get("system"), ("system",))
     for position, message in enumerate(messages):
         blocks.look(message.get("content"), ("messages", position, "content"))
+    ceiling = _ceiling(body)
     return Call(
         model=model_of(body),
         stream=flag(body, "stream"),
-        max_tokens=_ceiling(body),
+        max_tokens=ceiling,
         messages=len(messages),
         tools=len(array(body, "tools")),
         unread=blocks.media.counts,
         files=tuple(blocks.media.files),
         features=tuple(sorted(blocks.features)),
+        caps=caps(body, "max_tokens") if ceiling is None else None,
     )
 
 

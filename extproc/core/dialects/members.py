@@ -66,6 +66,11 @@ def count(body: Mapping[str, Any], member: str) -> int | None:
     return value
 
 
+def caps(body: Mapping[str, Any], member: str) -> Replaced | Added:
+    """The change that sets a ceiling in this member, which has none. Its number is put in by whoever knows it."""
+    return Replaced((member,), b"0") if member in body else Added((), member, b"0")
+
+
 def array(body: Mapping[str, Any], member: str) -> list[Any]:
     """A member that is an array; missing and null are empty."""
     value = body.get(member)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from extproc.core.body import Document, Malformed, Path
 from extproc.core.dialects import openai_choices, openai_family, openai_parts
-from extproc.core.dialects.members import Media, array, count, flag, members, model_of, objects, used, without_storing
+from extproc.core.dialects.members import Media, array, caps, count, flag, members, model_of, objects, used, without_storing
 from extproc.core.dialects.openai_choices import channel, done, echo, generated, usage
 from extproc.core.dialects.openai_family import credential_header, name, refusal, stream_refusal
 from extproc.core.dialects.shape import AUDIO, Call, Facts
@@ -55,11 +55,11 @@ def call(document: Document) -> Call:
         _look(message, ("messages", position), media, features)
     stream = flag(body, "stream")
     asks, hides = openai_family.usage_asked(body) if stream else ((), False)
-    ceilings = [count(body, member) for member in ("max_completion_tokens", "max_tokens")]
+    ceilings = [ceiling for member in ("max_completion_tokens", "max_tokens") if (ceiling := count(body, member))]
     return Call(
         model=model_of(body),
         stream=stream,
-        max_tokens=max((ceiling for ceiling in ceilings if ceiling), default=None),
+        max_tokens=max(ceilings, default=None),
         choices=count(body, "n") or 1,
         messages=len(messages),
         tools=len(tools) + len(array(body, "functions")),
@@ -68,6 +68,7 @@ def call(document: Document) -> Call:
         features=tuple(sorted(features)),
         asks=asks,
         forgets=without_storing(body),
+        caps=None if ceilings else caps(body, "max_completion_tokens"),
         hides_usage=hides,
     )
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from extproc.core.body import Document
 from extproc.core.dialects import openai_family
-from extproc.core.dialects.members import count, flag, inputs, members, model_of, used
+from extproc.core.dialects.members import caps, count, flag, inputs, members, model_of, used
 from extproc.core.dialects.openai_choices import channel, done, echo, facts, generated, structural, usage
 from extproc.core.dialects.openai_family import credential_header, name, refusal, stream_refusal
 from extproc.core.dialects.shape import Call
@@ -31,14 +31,16 @@ def call(document: Document) -> Call:
     prompts, unread = inputs(body, "prompt")
     stream = flag(body, "stream")
     asks, hides = openai_family.usage_asked(body) if stream else ((), False)
+    ceiling = count(body, "max_tokens")
     return Call(
         model=model_of(body),
         stream=stream,
-        max_tokens=count(body, "max_tokens"),
+        max_tokens=ceiling,
         choices=prompts * max(count(body, "n") or 1, count(body, "best_of") or 1),
         messages=prompts,
         unread=unread,
         features=tuple(sorted(used(body, openai_family.KEEPS))),
         asks=asks,
+        caps=None if ceiling else caps(body, "max_tokens"),
         hides_usage=hides,
     )

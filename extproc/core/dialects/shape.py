@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, Protocol
 from contracts.errors import Refused
 from contracts.usage import Usage
 from extproc.core.body import Document, Path
-from extproc.core.spans import Change
+from extproc.core.spans import Added, Change, Replaced
 
 Channel = tuple[str | int, ...]
 """Names a text that comes in pieces, one piece an event: what may fall behind together (a choice), then the way to the text."""
@@ -34,7 +34,8 @@ class Call:
 
     `unread` counts parts whose content no text rule can read, by kind. `files` are texts in base64. `features` names members
     that keep state at the provider or reach out, sorted. `asks` is what the gate asks the provider for besides: the usage of
-    a stream, which then `hides_usage` from an app that did not ask for it. `forgets` makes the provider keep nothing.
+    a stream, which then `hides_usage` from an app that did not ask for it. `forgets` makes the provider keep nothing. `caps` sets
+    a ceiling, its number yet to be put in; None where the app has set one, and where answers have none.
     `names_model`: the body has the member, so that the provider's name of the model takes its place.
     """
 
@@ -50,6 +51,7 @@ class Call:
     features: tuple[str, ...] = ()
     asks: tuple[Change, ...] = ()
     forgets: tuple[Change, ...] = ()
+    caps: Replaced | Added | None = None
     hides_usage: bool = False
 
 
