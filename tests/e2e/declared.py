@@ -15,7 +15,7 @@ credentials:
   local-main: {provider: local, secret: {env: E2E_PROVIDER_SECRET}}
 models:
   cheap: {provider: local, credential: local-main, model: tiny, price: {input: 0.15, output: 0.60}}
-  gpt-4o-mini: {provider: local, credential: local-main}
+  gpt-4o-mini: {provider: local, credential: local-main, price: {input: 0.15, output: 0.60}}
   dear: {provider: local, credential: local-main, price: {input: 15, output: 60}}
 environments:
   dev: {}

@@ -31,7 +31,9 @@ from contracts.usage import Price
 from extproc.core.effects import OpenRoute, PassAnswerHead, PassBody, PassHead
 from ingest import columns
 
-DEAR = replace(WORLD, snapshot=replace(SNAPSHOT, models={"cheap": replace(SNAPSHOT.models["cheap"], prices=(Price(10**13, 10**13, "dear"),))}))
+DEAR = replace(
+    WORLD, snapshot=replace(SNAPSHOT, models={"cheap": replace(SNAPSHOT.models["cheap"], prices=(Price(10**13, 10**13, "dear"),))})
+)
 
 
 @pytest.mark.parametrize(

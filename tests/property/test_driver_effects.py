@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from playbook import WORLD
 
 from contracts.errors import GateUnavailable, GuardrailBlocked, Refused
-from extproc.core.effects import AT_ONCE, Answer, Complain, Compute, Hold, Next, OwnAnswer, PassBody, PassHead, Reply
+from contracts.snapshot import LiveSecret
+from extproc.core.effects import AT_ONCE, Answer, Complain, Compute, Hold, Next, OwnAnswer, PassBody, PassHead, Rehash, Reply, TakeTurn
 from extproc.core.events import Gone, RequestHead, ResponseBody
 from extproc.core.world import World
 from extproc.edge import driver
@@ -287,6 +288,59 @@ async def test_an_app_that_leaves_while_work_is_under_way_is_let_go(tmp_path: An
     await say(gate, begun(gate), piece(b"stays"))
     assert tale.ends == ["gone", "answered"]
     await offload.close()
+
+
+# ── turns, and secrets under an older pepper ──────────────────────────────────
+
+
+@given(st.lists(st.sampled_from(["one", "other"]), max_size=20))
+def test_turns_are_counted_by_circle_over_all_exchanges(circles: list[str]) -> None:
+    """Each exchange has the next turn of its circle, and takes none of another's."""
+    turns: list[tuple[str, int]] = []
+
+    async def told(data: bytes) -> Reply | None:
+        turns.append((data.decode(), await TakeTurn(data.decode())))
+        return OwnAnswer(200, (), b"")
+
+    gate, _ = gate_for(told)
+    for circle in circles:
+        say(gate, begun(gate), piece(circle.encode()))
+    for circle in ("one", "other"):
+        assert [turn for name, turn in turns if name == circle] == list(range(circles.count(circle)))
+
+
+OLD, NEW = LiveSecret("0" * 64, 1), LiveSecret("1" * 64, 2)
+
+
+async def rehashes(_data: bytes) -> Reply | None:
+    """Tell of a secret, and answer."""
+    await Rehash("4rT9bQz01LmX", OLD, NEW)
+    return OwnAnswer(200, (), b"")
+
+
+def test_a_secret_under_an_older_pepper_is_told_to_who_listens() -> None:
+    """And to nobody where nobody does."""
+    heard: list[tuple[str, LiveSecret, LiveSecret]] = []
+    gate, tale = gate_for(rehashes)
+    say(gate, begun(gate), piece(b""))
+    gate.rehashed = lambda *told: heard.append(told)
+    say(gate, begun(gate), piece(b""))
+    assert heard == [("4rT9bQz01LmX", OLD, NEW)]
+    assert tale.ends == ["answered", "answered"]
+
+
+def test_a_listener_that_breaks_is_no_matter_of_the_exchange(caplog: pytest.LogCaptureFixture) -> None:
+    """The exchange goes on, the operator is told where it broke, and no hash is logged."""
+
+    def breaks(*told: Any) -> None:
+        raise ValueError(told)
+
+    gate, tale = gate_for(rehashes)
+    gate.rehashed = breaks
+    assert isinstance(say(gate, begun(gate), piece(b"")), bytes)
+    assert tale.ends == ["answered"]
+    assert "ValueError" in caplog.text
+    assert OLD.hash not in caplog.text
 
 
 class Body:
