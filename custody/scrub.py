@@ -17,9 +17,27 @@ _SPELT: Final = re.compile(rb"\\(?:u00[2-7][0-9a-fA-F]|/)")
 """How JSON may spell a printable ASCII character otherwise (RFC 8259, section 7); quote and backslash are in no credential."""
 
 
+class _Bytes(bytes):
+    """A secret in a variable: whoever prints a traceback with variables does not see it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "…"
+
+
+class _Text(str):
+    """The same as text."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "…"
+
+
 def scrub(raw: bytes, secret: Secret) -> bytes:
     """`raw` without the secret, also where escapes of JSON, or of JSON in JSON, spell it: providers repeat it in their errors."""
-    value = secret.reveal(REVEAL)
+    value = _Bytes(secret.reveal(REVEAL))
     if len(value) < SHORTEST:
         return raw
     clean = raw.replace(value, GONE)
@@ -34,8 +52,9 @@ def _written(value: bytes) -> re.Pattern[bytes]:
     JSON in JSON has several backslashes before a letter. Those before the first go along, since half of them would escape what
     comes in the secret's place; a run of them is looked at from its start alone, so that a long one costs no more.
     """
-    first, *others = map(_spellings, value)
-    return re.compile(rb"(?:%b|(?<!\\)\\++%b)" % first + b"".join(rb"(?:%b|\\++%b)" % other for other in others))
+    return re.compile(
+        rb"(?:%b|(?<!\\)\\++%b)" % _spellings(value[0]) + b"".join(rb"(?:%b|\\++%b)" % spelt for spelt in map(_spellings, value[1:]))
+    )
 
 
 def _spellings(code: int) -> tuple[bytes, bytes]:
@@ -51,7 +70,7 @@ def holds(text: str, secret: Secret) -> bool:
 
 def places(text: str, secret: Secret) -> Iterator[tuple[int, int]]:
     """Where the secret stands in `text`: start and end, in characters."""
-    value = secret.reveal(REVEAL).decode("latin-1")
+    value = _Text(secret.reveal(REVEAL), "latin-1")
     if len(value) < SHORTEST:
         return
     at = text.find(value)
@@ -62,7 +81,7 @@ def places(text: str, secret: Secret) -> Iterator[tuple[int, int]]:
 
 def begun(text: str, secret: Secret) -> int:
     """Where at the end of `text` the secret may have begun; len(text) where it has not."""
-    value = secret.reveal(REVEAL).decode("latin-1")
+    value = _Text(secret.reveal(REVEAL), "latin-1")
     if len(value) < SHORTEST:
         return len(text)
     for size in range(min(len(value) - 1, len(text)), 0, -1):
