@@ -1,35 +1,49 @@
 """The command `portcullis`: reads its arguments here, and loads no more than the verb needs.
 
-Exit codes: 0 done, 1 refused or not found, 2 wrong usage, 3 system down.
+Exit codes: 0 done, 1 refused or not found, 2 wrong usage, 3 system down, or a data plane that is late.
 """
 
 from __future__ import annotations
 
-import argparse
-import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from contracts.errors import PortcullisError
+from controlplane.cli_credential import add_credential
+from controlplane.cli_export import add_export
+from controlplane.cli_key import add_key
+from controlplane.cli_model import add_model
+from controlplane.cli_nouns import add_nouns
+from controlplane.cli_plane import add_plane
+from controlplane.cli_read import add_audit
+from controlplane.cli_team import add_teams
+from controlplane.cli_tree import Parser, Verbs, later, running, scripted, system, verb
+from controlplane.cli_vault import add_vault
+from controlplane.client import DeclinedError, SystemDownError
 
 DONE, REFUSED, DOWN = 0, 1, 3
 _INTERRUPTED: Final = 130
+_WHAT_TO_DO: Final[Mapping[str, str]] = {
+    "in_use": "Remove those first, or add --cascade, and they go too.",
+    "changed_meanwhile": "Look at it again, then repeat the command.",
+    "unauthorized": "The right one is in the data folder, in admin-token; name that folder with --data, or set PORTCULLIS_TOKEN.",
+}
+"""What the command line can add to a problem of this code."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; its exit code."""
     args = parser().parse_args(argv)
-    module, _, verb = args.run.partition(":")
     try:
-        code = int(getattr(importlib.import_module(module), verb)(args))
+        code = int(args.run(args))
         sys.stdout.flush()
     except PortcullisError as error:
-        print(f"portcullis: {error}", file=sys.stderr)
-        return DOWN if type(error).__name__ == "SystemDownError" else REFUSED
+        return _complained(error)
     except KeyboardInterrupt:
+        print(file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
         # Whoever read us has seen enough. Python flushes once more at exit; give that a place to go.
@@ -38,57 +52,62 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def parser() -> argparse.ArgumentParser:
-    """Every verb with its arguments. `run` names what carries it out, as module:function."""
-    top = argparse.ArgumentParser(prog="portcullis", description="A self-hosted gate for LLM traffic.", allow_abbrev=False)
+def _complained(error: PortcullisError) -> int:
+    """Say what is wrong, a line for each thing that is, and what to do; the exit code."""
+    for line in str(error).splitlines():
+        print(f"portcullis: {line}", file=sys.stderr)
+    if isinstance(error, DeclinedError) and error.code in _WHAT_TO_DO:
+        print(f"portcullis: {_WHAT_TO_DO[error.code]}", file=sys.stderr)
+    return DOWN if isinstance(error, SystemDownError) else REFUSED
+
+
+def parser() -> Parser:
+    """Every verb with its arguments."""
+    top = Parser(prog="portcullis", description="A self-hosted gate for LLM traffic.", allow_abbrev=False)
     verbs = top.add_subparsers(required=True, metavar="VERB")
-    system, found = _system(), _found()
-    _verb(verbs, "up", "start every part of the system", "controlplane.cli_system:up", system)
-    demo = _verb(verbs, "demo", "the whole system with a mock provider, and three requests", "controlplane.cli_system:demo", system)
-    demo.add_argument("--once", action="store_true", help="stop after the three requests")
-    mock = _verb(verbs, "mock", "a mock provider", "controlplane.cli_system:mock")
-    mock.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
-    check = _verb(verbs, "check", "say what is wrong with settings, rules or a file", "controlplane.cli_check:check", system)
-    check.add_argument("-f", "--file", type=Path, help="a declarative file to check too")
-    check.add_argument("--json", action="store_true", help="for scripts")
-    version = _verb(verbs, "version", "the version", "controlplane.cli_system:version")
-    version.add_argument("--json", action="store_true", help="for scripts")
-    apply = _verb(verbs, "apply", "make a declarative file so", "controlplane.cli_apply:apply", found)
-    apply.add_argument("-f", "--file", required=True, help="the file; - reads it from the standard input")
-    apply.add_argument("--dry-run", action="store_true", help="show the plan and change nothing")
-    apply.add_argument("--keys-file", type=Path, help="write the secrets of new keys here (JSON, 0600) instead of showing them")
-    key = _verb(verbs, "key", "virtual keys", "").add_subparsers(required=True, metavar="VERB")
-    _verb(key, "list", "the virtual keys, without their secrets", "controlplane.cli_read:keys", found)
-    audit = _verb(verbs, "audit", "the audit rows", "").add_subparsers(required=True, metavar="VERB")
-    query = _verb(audit, "query", "ask the audit database, read-only", "controlplane.cli_read:query", found)
-    query.add_argument("sql", metavar="SQL", help="such as 'SELECT time, outcome, model_asked FROM audit.requests LIMIT 10'")
-    _verb(audit, "tail", "show rows as they are stored", "controlplane.cli_read:tail", found)
-    _verb(audit, "stats", "what was accepted, stored, spooled and lost, beside Envoy's own count", "controlplane.cli_read:stats", found)
+    _add_system(verbs)
+    _add_files(verbs)
+    add_nouns(verbs)
+    add_credential(verbs)
+    add_model(verbs)
+    add_teams(verbs)
+    add_key(verbs)
+    add_audit(verbs)
+    add_vault(verbs)
+    add_plane(verbs)
     return top
 
 
-def _verb(
-    verbs: argparse._SubParsersAction[argparse.ArgumentParser], name: str, told: str, run: str, *parents: argparse.ArgumentParser
-) -> argparse.ArgumentParser:
-    verb = verbs.add_parser(name, help=told, description=told[0].upper() + told[1:] + ".", parents=parents, allow_abbrev=False)
-    verb.set_defaults(run=run)
-    return verb
+def _add_system(verbs: Verbs) -> None:
+    """What starts something, or looks at a system that may not run."""
+    part = "controlplane.cli_system"
+    verb(verbs, "up", "start every part of the system", later(part, "up"), system())
+    demo = verb(verbs, "demo", "the whole system with a mock provider, and three requests", later(part, "demo"), system())
+    demo.add_argument("--once", action="store_true", help="stop after the three requests")
+    mock = verb(verbs, "mock", "a mock provider", later(part, "mock"))
+    mock.add_argument("--port", type=int, required=True, metavar="N", help="port on 127.0.0.1")
+    told = "say what is wrong with settings, rules or a file"
+    check = verb(verbs, "check", told, later("controlplane.cli_check", "check"), system(), scripted())
+    check.add_argument("-f", "--file", type=Path, metavar="FILE", help="a declarative file to check too")
+    verb(
+        verbs,
+        "doctor",
+        "say what is wrong with this system, and what to do",
+        later("controlplane.cli_doctor", "doctor"),
+        system(),
+        scripted(),
+    )
+    verb(verbs, "version", "the version", later(part, "version"), scripted())
 
 
-def _system() -> argparse.ArgumentParser:
-    """Arguments of what reads the settings."""
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("-c", "--config", type=Path, help="settings; default ./portcullis.yaml where there is one")
-    shared.add_argument("--data", type=Path, help="data folder; default ./data")
-    return shared
-
-
-def _found() -> argparse.ArgumentParser:
-    """Arguments of what calls a running system."""
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--data", type=Path, help="data folder of the running system; default ./data")
-    shared.add_argument("--json", action="store_true", help="for scripts")
-    return shared
+def _add_files(verbs: Verbs) -> None:
+    """What is governed, as one file."""
+    apply = verb(verbs, "apply", "make a declarative file so", later("controlplane.cli_apply", "apply"), running())
+    apply.add_argument("-f", "--file", required=True, metavar="FILE", help="the file; - reads it from the standard input")
+    apply.add_argument("--dry-run", action="store_true", help="show the plan and change nothing")
+    told = "write the secrets of new keys here (JSON, 0600) instead of showing them"
+    apply.add_argument("--keys-file", type=Path, metavar="FILE", help=told)
+    add_export(verbs)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from typing import Any, Self
 
 from contracts.errors import Unusable
 from controlplane import declared_values as values
-from controlplane.client import find
+from controlplane.cli_calls import client, late
+from controlplane.client import Client, path_of
 from controlplane.declarative import declared
 from controlplane.declared import Declared
 
@@ -23,24 +24,33 @@ _MAX_SECRET_BYTES = 64 << 10
 def apply(args: argparse.Namespace) -> int:
     """The verb. 3 where a data plane did not take the change: it may still go by the rules of before."""
     text = read_text(args.file)
-    secrets = resolved(declared(text, args.file), args.file, os.environ)
-    client = find(args.data, os.environ)
+    wanted = declared(text, args.file)
+    secrets, problems = resolved(wanted, args.file, os.environ)
+    caller = client(args)
+    if problems:
+        _must_be_held(problems, caller)
     question = {"document": text, "file": args.file, "secrets": secrets, "dry_run": args.dry_run}
+    path = path_of("apply")
     if args.keys_file and not args.dry_run:
         with KeysFile(args.keys_file) as place:
-            done = client.call("POST", "/api/v1/apply", question)
+            done = caller.once("POST", path, question)
             place.keep(done["keys"])
             done["keys"] = {}
     else:
-        done = client.call("POST", "/api/v1/apply", question)
+        done = caller.once("POST", path, question)
     if args.json:
-        print(json.dumps(done))
+        print(json.dumps(done, ensure_ascii=False))
     else:
         _show(done, args.keys_file)
-    late = [plane for plane in done["planes"] if plane["problem"]]
-    for plane in late:
-        print(f"portcullis: {plane['plane']}: {plane['problem']}", file=sys.stderr)
-    return 3 if late else 0
+    return late(done)
+
+
+def _must_be_held(problems: Mapping[str, str], caller: Client) -> None:
+    """A secret that is not at hand is no problem where the system holds one already. Raises Unusable for the others."""
+    held = {credential["name"] for credential in caller.call("GET", path_of("credentials"))}
+    new = [problem for name, problem in problems.items() if name not in held]
+    if new:
+        raise Unusable("\n".join(new))
 
 
 def read_text(file: str) -> str:
@@ -55,24 +65,29 @@ def read_text(file: str) -> str:
         raise Unusable(f"{file}: is not UTF-8") from None
 
 
-def resolved(wanted: Declared, file: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """The credentials' secrets by name. Raises Unusable with a line for each that is not there; none shows a secret."""
-    found, problems = {}, []
-    for name, credential in wanted.credentials.items():
-        source = credential.source
+def resolved(wanted: Declared, file: str, environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """The credentials' secrets by name, and for each that is not at hand what is missing, with its line.
+
+    Raises Unusable where one is there and is no secret. No complaint shows any of it.
+    """
+    found, missing, problems = {}, {}, []
+    for name, source in wanted.sources.items():
+        place = f"{file}:{source.line}: credentials.{name}.secret.{source.kind}"
         try:
             secret = _of_environment(source.place, environ) if source.kind == "env" else _of_file(Path(file).parent / source.place)
             found[name] = values.secret_text(secret)
+        except LookupError as error:
+            missing[name] = f"{place}: {error.args[0]}"
         except ValueError as error:
-            problems.append(f"{file}:{source.line}: credentials.{name}.secret.{source.kind}: {error}")
+            problems.append(f"{place}: {error}")
     if problems:
         raise Unusable("\n".join(problems))
-    return found
+    return found, missing
 
 
 def _of_environment(name: str, environ: Mapping[str, str]) -> str:
     if name not in environ:
-        raise ValueError(f"the environment variable {name} is not set")
+        raise LookupError(f"the environment variable {name} is not set")
     return environ[name].strip()
 
 
@@ -80,6 +95,8 @@ def _of_file(path: Path) -> str:
     try:
         with path.open("rb") as file:
             return file.read(_MAX_SECRET_BYTES).decode("ascii").strip()
+    except FileNotFoundError:
+        raise LookupError(f"there is no file {path}") from None
     except OSError as error:
         raise ValueError(f"{path} can't be read: {error.strerror}") from None
     except UnicodeDecodeError:

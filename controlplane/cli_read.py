@@ -1,63 +1,57 @@
-"""Verbs that only look: keys and the audit."""
+"""Verbs about the audit."""
 
 from __future__ import annotations
 
 import argparse
 import datetime as dt
 import json
-import os
 import sys
 from typing import Any, NoReturn
 from urllib.parse import quote
 
 from contracts.usage import usd
+from controlplane.cli_calls import client
 from controlplane.cli_text import cell, table
-from controlplane.client import find
+from controlplane.cli_tree import Verbs, noun, running, verb
+from controlplane.client import path_of
 
 
-def keys(args: argparse.Namespace) -> int:
-    """`key list`."""
-    found = find(args.data, os.environ).call("GET", "/api/v1/keys")
-    if args.json:
-        print(json.dumps(found))
-        return 0
-    columns = ("name", "id", "team", "project", "environment", "models", "profile", "expires")
-    shown = [{**key, "models": " ".join(key["models"]), "expires": _day(key["expires"])} for key in found]
-    print(table(columns, [[key[column] for column in columns] for key in shown]))
-    return 0
-
-
-def _day(seconds: int | None) -> str:
-    return "never" if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
+def add_audit(verbs: Verbs) -> None:
+    """The verbs."""
+    audit = noun(verbs, "audit", "the audit rows")
+    asking = verb(audit, "query", "ask the audit database, read-only", query, running())
+    asking.add_argument("sql", metavar="SQL", help="such as 'SELECT time, outcome, model_asked FROM audit.requests LIMIT 10'")
+    verb(audit, "tail", "show rows as they are stored", tail, running())
+    verb(audit, "stats", "what was accepted, stored, spooled and lost, beside Envoy's own count", stats, running())
 
 
 def query(args: argparse.Namespace) -> int:
     """`audit query`."""
-    found = find(args.data, os.environ).call("POST", "/api/v1/audit/query", {"sql": args.sql})
+    answer = client(args).call("POST", path_of("audit", "query"), {"sql": args.sql})
     if args.json:
-        print(json.dumps(found, ensure_ascii=False))
+        print(json.dumps(answer, ensure_ascii=False))
         return 0
-    print(table(found["columns"], found["rows"]))
-    if found.get("truncated"):
+    print(table(answer["columns"], answer["rows"]))
+    if answer.get("truncated"):
         print("portcullis: there are more rows than are shown; narrow the query or add LIMIT and OFFSET", file=sys.stderr)
     return 0
 
 
 def stats(args: argparse.Namespace) -> int:
     """`audit stats`."""
-    found = find(args.data, os.environ).call("GET", "/api/v1/audit/stats")
+    found = client(args).call("GET", path_of("audit", "stats"))
     print(json.dumps(found) if args.json else table(["what", "count"], list(found.items())))
     return 0
 
 
 def tail(args: argparse.Namespace) -> NoReturn:
     """`audit tail`: until Ctrl-C."""
-    client, place = find(args.data, os.environ), ""
+    caller, place = client(args), ""
     while True:
-        found = client.call("GET", "/api/v1/audit/tail" + (f"?after={quote(place, safe='')}" if place else ""))
-        for row in found["rows"]:
+        answer = caller.call("GET", path_of("audit", "tail") + (f"?after={quote(place, safe='')}" if place else ""))
+        for row in answer["rows"]:
             print(json.dumps(row, ensure_ascii=False) if args.json else _row(row), flush=True)
-        place = str(found["next"])
+        place = str(answer["next"])
 
 
 def _when(time: int | str) -> str:

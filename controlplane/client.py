@@ -5,16 +5,20 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import json
-from collections.abc import Mapping
+import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from contracts.errors import PortcullisError, Unusable
 
+BASE: Final = "/api/v1"
 _PATIENCE_S: Final = 150.0
+_DONE: Final = range(200, 300)
 _UNAVAILABLE: Final = range(502, 505)
+_KEY_BYTES: Final = 16
 
 
 class SystemDownError(PortcullisError):
@@ -22,52 +26,97 @@ class SystemDownError(PortcullisError):
 
 
 class DeclinedError(PortcullisError):
-    """The control plane understood, and said no; the text is its own."""
+    """The control plane understood, and said no. `code` is for programs; the text, for people, has a line for each field to blame."""
+
+    def __init__(self, text: str, code: str = "") -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class BrokenOffError(SystemDownError):
+    """The connection broke: whether the call was carried out is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call was answered. `tag` is the record's ETag, where it has one."""
+
+    tag: str
+    body: bytes = field(repr=False)
+
+    def document(self) -> Any:
+        """The JSON in it; None where there is nothing in it."""
+        return json.loads(self.body) if self.body else None
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The API at `url`, called with the admin token."""
+    """The API at `url`, called with the admin token. Each call raises DeclinedError or SystemDownError."""
 
     url: str
     token: str = field(repr=False)
 
-    def call(self, method: str, path: str, body: object = None) -> Any:
-        """The JSON answer. Raises DeclinedError or SystemDownError."""
-        connection, answer = self._asked(method, path, body)
+    def call(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Any:
+        """The JSON answer."""
+        answer = self.ask(method, path, body, headers)
         try:
-            return json.loads(answer.read())
-        except (OSError, http.client.HTTPException, ValueError):
-            raise SystemDownError(f"the control plane at {self.url} broke off its answer; try again") from None
-        finally:
-            connection.close()
+            return answer.document()
+        except ValueError:
+            raise SystemDownError(f"what answers at {self.url} is no control plane; see --data or PORTCULLIS_CONTROL") from None
 
-    def _asked(self, method: str, path: str, body: object) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+    def once(self, method: str, path: str, body: object = None) -> Any:
+        """The JSON answer of a call that must not be carried out twice: a broken connection is tried once more, as the same call."""
+        headers = {"idempotency-key": secrets.token_hex(_KEY_BYTES)}
+        try:
+            return self.call(method, path, body, headers)
+        except BrokenOffError:
+            return self.call(method, path, body, headers)
+
+    def ask(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Answer:
+        """The answer as it came."""
         parts = urlsplit(self.url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(parts.hostname or "", parts.port, timeout=_PATIENCE_S)
-        headers = {"authorization": f"Bearer {self.token}", "content-type": "application/json"}
+        sent = {"authorization": f"Bearer {self.token}", "content-type": "application/json", **(headers or {})}
         try:
-            connection.request(method, f"{parts.path.rstrip('/')}{path}", json.dumps(body) if body is not None else None, headers)
-            answer = connection.getresponse()
-        except (OSError, http.client.HTTPException):
-            connection.close()
+            connection.connect()
+        except OSError:
             raise SystemDownError(f"the control plane at {self.url} does not answer; is `portcullis up` running?") from None
-        if answer.status != http.client.OK:
-            try:
-                raise _complaint(answer)
-            finally:
-                connection.close()
-        return connection, answer
+        try:
+            connection.request(method, f"{parts.path.rstrip('/')}{path}", json.dumps(body) if body is not None else None, sent)
+            answer = connection.getresponse()
+            raw = answer.read()
+        except (OSError, http.client.HTTPException):
+            raise BrokenOffError(f"the control plane at {self.url} broke off its answer; look at what is there, and try again") from None
+        finally:
+            connection.close()
+        if answer.status not in _DONE:
+            raise _complaint(answer.status, raw)
+        return Answer(answer.headers.get("etag", ""), raw)
 
 
-def _complaint(answer: http.client.HTTPResponse) -> PortcullisError:
+def path_of(*names: str) -> str:
+    """A path of the API; names may hold slashes."""
+    return "/".join([BASE, *(quote(name, safe="") for name in names)])
+
+
+def _complaint(status: int, raw: bytes) -> PortcullisError:
     """What the problem document says, and for what is no problem document, that it is none."""
     try:
-        detail = json.loads(answer.read())["detail"]
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
-        return SystemDownError(f"what answers is no control plane (HTTP {answer.status}); see --data or PORTCULLIS_CONTROL")
-    return SystemDownError(str(detail)) if answer.status in _UNAVAILABLE else DeclinedError(str(detail))
+        document = json.loads(raw)
+        detail, code = str(document["detail"]), str(document.get("code", ""))
+        blamed = [f"{error['field']}: {error['detail']}" for error in document.get("errors", ())]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return SystemDownError(f"what answers is no control plane (HTTP {status}); see --data or PORTCULLIS_CONTROL")
+    text = _lines(detail, blamed)
+    return SystemDownError(text) if status in _UNAVAILABLE else DeclinedError(text, code)
+
+
+def _lines(detail: str, blamed: Sequence[str]) -> str:
+    """The sentence, then the fields to blame; a sentence that only repeats the fields is left out."""
+    if not blamed:
+        return detail
+    return "\n".join(blamed if detail == "; ".join(blamed) else [detail, *blamed])
 
 
 def find(data: Path | None, environ: Mapping[str, str]) -> Client:

@@ -8,11 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from contracts.errors import Unusable
 from contracts.settings import Settings
-from controlplane.client import Client
+from controlplane.client import Client, path_of
 from controlplane.demo_requests import Outcome, Provider, outcomes
 from controlplane.supervisor import System, supervise
 from controlplane.supervisor_part import Plan
@@ -94,18 +92,19 @@ def _govern(client: Client, provider: Provider) -> str:
     Raises Unusable rather than take away what another file declared.
     """
     text = FILE.read_text("utf-8").replace(_PORT_IN_FILE, f"127.0.0.1:{provider.port}")
-    document: dict[str, Any] = yaml.safe_load(text)
     planned = _apply(client, text, provider, dry_run=True)
     if any(change["sign"] == "-" or (change["kind"] == "organisation" and change["sign"] == "~") for change in planned["changes"]):
         raise Unusable("The data folder holds another system's keys and models, which the demo would replace; name another with --data.")
-    # A key's secret can't be shown again: leaving the key out and declaring it anew makes another one.
-    _apply(client, yaml.safe_dump({**document, "keys": {}}), provider)
-    return str(_apply(client, text, provider)["keys"][KEY])
+    issued = _apply(client, text, provider)["keys"]
+    if KEY in issued:
+        return str(issued[KEY])
+    # A key's secret can't be shown again: the one of an earlier run is replaced.
+    return str(client.once("POST", path_of("keys", KEY, "rotate"), {"grace_s": 0})["secret"])
 
 
 def _apply(client: Client, text: str, provider: Provider, *, dry_run: bool = False) -> Any:
     body = {"document": text, "file": FILE.name, "secrets": {_CREDENTIAL: provider.secret}, "dry_run": dry_run}
-    return client.call("POST", "/api/v1/apply", body)
+    return client.once("POST", path_of("apply"), body)
 
 
 async def _rows(client: Client, ids: list[str]) -> dict[str, dict[str, Any]]:
@@ -116,7 +115,7 @@ async def _rows(client: Client, ids: list[str]) -> dict[str, dict[str, Any]]:
     clock = asyncio.get_running_loop().time
     end = clock() + _LONGEST_WAIT_S
     while len(found) < len(ids) and clock() < end:
-        answer = await asyncio.to_thread(client.call, "POST", "/api/v1/audit/query", {"sql": sql})
+        answer = await asyncio.to_thread(client.call, "POST", path_of("audit", "query"), {"sql": sql})
         rows = [dict(zip(answer["columns"], row, strict=True)) for row in answer["rows"]]
         found = {row["id"]: row for row in rows}
         await asyncio.sleep(0 if len(found) == len(ids) else _LOOK_EVERY_S)

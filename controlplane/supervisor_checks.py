@@ -28,7 +28,7 @@ def check(settings: Settings) -> None:
     folders(settings)
     for field, listen in (("gateway.listen", settings.gateway.listen), ("control.listen", settings.control.listen)):
         if field == "control.listen" or settings.envoy != "external":
-            _free(field, listen)
+            free(field, listen)
 
 
 def folders(settings: Settings) -> None:
@@ -71,7 +71,8 @@ def clear(run: Path) -> None:
             file.unlink(missing_ok=True)
 
 
-def _free(field: str, listen: str) -> None:
+def free(field: str, listen: str) -> None:
+    """Whether an address can be listened on. Raises Unusable, which names the setting."""
     # SO_REUSEADDR lets a port pass whose last connections are still waiting; one that is listened on does not pass.
     host, port = place_of(listen)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

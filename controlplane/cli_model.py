@@ -1,0 +1,43 @@
+"""Verbs about models: what apps may ask for, where it goes, what it costs, who may use it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from controlplane.cli_calls import client, joined, listed
+from controlplane.cli_nouns import MODEL
+from controlplane.cli_record import adding, editing, removing
+from controlplane.cli_tree import Verbs, noun, running, verb
+from controlplane.client import path_of
+
+
+def add_model(verbs: Verbs) -> None:
+    """The verbs."""
+    told = "the models: provider, prices, context, who may use them"
+    verb(verbs, "models", told, list_models, running())
+    model = noun(verbs, "model", "public names of models, and where each goes")
+    verb(model, "list", told, list_models, running())
+    for each in (adding, editing, removing):
+        each(model, MODEL)
+
+
+def list_models(args: argparse.Namespace) -> int:
+    """`models`, and `model list`."""
+    models = client(args).call("GET", path_of("models"))
+    columns = ("name", "provider", "upstream", "USD a million tokens", "price version", "context", "keys")
+    return listed(args, models, columns, [_row(model) for model in models])
+
+
+def _row(model: Mapping[str, Any]) -> list[Any]:
+    price, version = _price(model.get("price"))
+    return [model["name"], model["provider"], model["upstream"], price, version, model.get("context"), _users(model["keys"])]
+
+
+def _price(price: Mapping[str, Any] | None) -> tuple[str, str]:
+    return ("none known", "") if price is None else (str(price), str(price.get("version", "")))
+
+
+def _users(keys: Mapping[str, list[str]]) -> str:
+    return "  ".join(f"{team}: {joined(names)}" for team, names in keys.items()) or "nobody"

@@ -1,0 +1,57 @@
+"""Verbs about data planes on other machines."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from controlplane import cli_values as values
+from controlplane.cli_calls import client, joined
+from controlplane.cli_record import Noun, list_all, named, of, remove
+from controlplane.cli_secret import SecretFile
+from controlplane.cli_tree import Verbs, noun, running, verb
+from controlplane.client import path_of
+
+PLANE: Final = Noun(
+    "plane",
+    "planes",
+    (),
+    {
+        **{name: of(name) for name in ("name", "status", "revision", "problem")},
+        "projects": lambda plane: joined(plane["projects"]),
+        "enrolled": lambda plane: values.day(plane.get("enrolled"), "not yet"),
+    },
+)
+
+
+def add_plane(verbs: Verbs) -> None:
+    """The verbs."""
+    plane = noun(verbs, "plane", "data planes on other machines")
+    adding = named(verb(plane, "add", "let a data plane enrol; its one-time token is shown this once", add, running()), PLANE)
+    adding.add_argument(
+        "--project", type=values.names, action="extend", default=[], metavar="TEAM/PROJECT[,…]", help="whose records it gets; left out: all"
+    )
+    adding.add_argument("--token-file", type=Path, metavar="FILE", help="write the token to this new file (0600) instead of showing it")
+    verb(plane, "list", "the data planes, and what each goes by", partial(list_all, PLANE), running())
+    removing = named(verb(plane, "remove", "end a data plane: it gets nothing more", partial(remove, PLANE), running()), PLANE)
+    removing.set_defaults(cascade=False)
+
+
+def add(args: argparse.Namespace) -> int:
+    """`plane add`."""
+    with SecretFile(args.token_file) if args.token_file else contextlib.nullcontext() as place:
+        answer = client(args).once("POST", path_of("planes"), {"name": args.name, "projects": args.project})
+        if place:
+            place.keep(answer.pop("token"))
+    where = f"is in {args.token_file}" if args.token_file else "shown this once:"
+    print(f"plane {args.name} may enrol; its token, {where}", file=sys.stderr)
+    if args.json:
+        print(json.dumps(answer))
+    elif "token" in answer:
+        print(answer["token"])
+    return 0

@@ -1,0 +1,115 @@
+"""Values of options, as people write them and as the API takes them. Each reader raises argparse's error, which ends with exit code 2."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import time
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_PAIR: Final = re.compile(r"([^=]{1,128})=(.{0,1024})")
+
+
+def duration(text: str) -> int:
+    """Seconds of `90s`, `30m`, `24h` or `7d`; `0` is none."""
+    match = re.fullmatch(r"([0-9]{1,9})([smhd])", text, re.ASCII)
+    if text == "0":
+        return 0
+    if not match:
+        raise ArgumentTypeError("must be a duration such as 30m, 24h or 7d")
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def moment(text: str) -> int | str | None:
+    """A date or time as it stands, a duration from now as seconds of the Unix epoch, `never` as nothing."""
+    if text == "never":
+        return None
+    if re.fullmatch(r"[0-9]+[smhd]", text, re.ASCII):
+        return int(time.time()) + duration(text)
+    try:
+        zone = dt.datetime.fromisoformat(text).tzinfo
+    except ValueError:
+        zone = None
+    if zone is None and not _DAY.fullmatch(text):
+        raise ArgumentTypeError("must be a date such as 2027-01-01, a time with its zone such as 2027-01-01T08:00:00Z, 30d, or never")
+    return text
+
+
+def names(text: str) -> list[str]:
+    """Names with commas between them; nothing is none."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def whole(text: str) -> int | None:
+    """A whole number; `none` is none."""
+    if text == "none":
+        return None
+    if not re.fullmatch(r"[0-9]{1,12}", text, re.ASCII):
+        raise ArgumentTypeError("must be a whole number, or none")
+    return int(text)
+
+
+def days(text: str) -> int:
+    """A number of days."""
+    found = whole(text)
+    if not found:
+        raise ArgumentTypeError("must be a whole number from 1 on")
+    return found
+
+
+def pair(text: str) -> list[tuple[str, str]]:
+    """NAME=VALUE."""
+    match = _PAIR.fullmatch(text)
+    if not match:
+        raise ArgumentTypeError("must be NAME=VALUE")
+    return [(match[1], match[2])]
+
+
+def price(text: str) -> list[tuple[str, int | float]]:
+    """CLASS=DOLLARS with commas between them; `none` is none: the price list is asked."""
+    if text == "none":
+        return []
+    return [(kind, _dollars(paid)) for each in names(text) for kind, paid in pair(each)]
+
+
+def _dollars(text: str) -> int | float:
+    # A double writes fifteen digits back as they were, so the JSON number says what was typed; it is reckoned with nowhere.
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?", text, re.ASCII):
+        raise ArgumentTypeError("must be like input=0.15,output=0.60: US dollars for a million tokens, with up to nine decimals")
+    return float(text) if "." in text else int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How a field is written on the command line. `many`: its option may stand several times. `sent`: what the API gets of it."""
+
+    metavar: str
+    read: Callable[[str], Any]
+    many: bool = False
+    sent: Callable[[Any], Any] = lambda value: value
+
+
+def _mapping(found: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    return dict(found)
+
+
+TEXT: Final = Kind("TEXT", str)
+NAME: Final = Kind("NAME", str)
+NAMES: Final = Kind("NAME[,NAME…]", names, many=True)
+WHOLE: Final = Kind("N", whole)
+MOMENT: Final = Kind("WHEN", moment)
+AGE: Final = Kind("AGE", str)
+PAIRS: Final = Kind("NAME=VALUE", pair, many=True, sent=_mapping)
+PRICE: Final = Kind("CLASS=USD[,…]", price, many=True, sent=lambda found: _mapping(found) or None)
+YES: Final = Kind("", bool)
+"""A flag, or with `--no-` in front its contrary."""
+
+
+def day(seconds: int | None, otherwise: str = "never") -> str:
+    """Seconds of the Unix epoch, for people."""
+    return otherwise if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
