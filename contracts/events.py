@@ -13,8 +13,11 @@ from typing import Any, Final
 from contracts.audit import LOW
 from contracts.snapshot import KeyRecord, Record, document
 
-OUTCOMES: Final = ("done", "refused")
-"""done: the change was made; the event and the change are one transaction. refused: it was asked for, and not made."""
+OUTCOMES: Final[Mapping[str, str]] = {
+    "done": "the change was made; the event and the change are one transaction",
+    "refused": "it was asked for, and not made",
+}
+"""What became of it → what that means."""
 
 HIDDEN: Final = frozenset({"sealed", "secrets"})
 """Fields of records that no event shows."""
@@ -62,7 +65,7 @@ def event_of(document: Mapping[str, Any]) -> AdminEvent:
 
 
 def shown(record: Record) -> dict[str, Any]:
-    """The record's document without its secrets, for an event. `secrets_until` of a key: until when each of them may be used, the newest first."""
+    """The record's document without its secrets, for an event. A key's `secrets_until`: until when each may be used, the newest first."""
     found = {name: value for name, value in document(record).items() if name not in HIDDEN}
     if isinstance(record, KeyRecord):
         found["secrets_until"] = [secret.until for secret in record.secrets]

@@ -61,6 +61,14 @@ class Engine:
         except Exception as error:
             raise _sorted_out(error) from error
 
+    def insert_into(self, table: str, names: Sequence[str], types: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert a few rows into another table of the database. Raises EngineDownError, EngineRefusedError."""
+        shape: dict[str, Any] = {"column_names": list(names), "column_type_names": list(types)}
+        try:
+            self._client.insert(table, rows, database=DATABASE, settings={"async_insert": 0, "max_threads": 1}, **shape)
+        except Exception as error:
+            raise _sorted_out(error) from error
+
     def command(self, sql: str) -> None:
         """Run a statement of our own."""
         try:

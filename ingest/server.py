@@ -4,6 +4,8 @@ GET  /healthz          200 once the tables exist; 503 with a reason before
 POST /query            {"sql": …} → {"columns", "types", "rows", "truncated"}; 400, 408 or 503 → {"error"}
 GET  /stats            counts; see `stats`
 GET  /tail?after=PLACE {"rows", "next"}: waits up to 20 s for rows stored after PLACE; none given: the last 10, if there are any
+POST /events           administrative events to store; see ingest.events
+GET  /usage?key_id=…   what a key was used for, by day; see ingest.key_usage
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ from extproc.config import load
 from ingest.clickhouse import EngineDownError
 from ingest.columns import Row
 from ingest.envoy_admin import count
+from ingest.events import Events
+from ingest.key_usage import KeyUsage
 from ingest.ledger import Ledger
 from ingest.query import Queries, QueryRefusedError
 from ingest.recent import Recent
@@ -48,8 +52,9 @@ GC_THRESHOLDS: Final = (50_000, 20, 20)
 class Door:
     """The HTTP side."""
 
-    def __init__(self, settings: Settings, worker: Worker, queries: Queries, recent: Recent) -> None:
+    def __init__(self, settings: Settings, worker: Worker, queries: Queries, recent: Recent, events: Events) -> None:
         self._settings, self._worker, self._queries, self._recent = settings, worker, queries, recent
+        self._events, self._usage = events, KeyUsage(queries, worker.ready.is_set)
 
     def app(self) -> web.Application:
         """The routes."""
@@ -60,6 +65,8 @@ class Door:
                 web.post("/query", self.query),
                 web.get("/stats", self.stats),
                 web.get("/tail", self.tail),
+                *self._events.routes(),
+                *self._usage.routes(),
             ]
         )
         return app
@@ -164,7 +171,8 @@ async def serve(settings: Settings) -> None:
     recent = Recent(uuid.uuid4().hex[:8])
     worker = Worker(settings, ledger, lambda rows: _on_loop(loop, recent.add, rows), lambda: _on_loop(loop, stop.set))
     queries = Queries(worker.open_engine, in_session=settings.audit == "chdb")
-    runner = web.AppRunner(Door(settings, worker, queries, recent).app(), access_log=None, shutdown_timeout=0.5)
+    events = Events(worker.open_engine, worker.ready.is_set)
+    runner = web.AppRunner(Door(settings, worker, queries, recent, events).app(), access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     socket.unlink(missing_ok=True)
     await web.UnixSite(runner, str(socket)).start()
@@ -174,6 +182,7 @@ async def serve(settings: Settings) -> None:
     await runner.cleanup()
     await asyncio.to_thread(worker.stop)
     await asyncio.to_thread(queries.close)
+    await asyncio.to_thread(events.close)
     ledger.close()
     if worker.failed:
         raise worker.failed
