@@ -30,17 +30,10 @@ from extproc.yaml_lines import suggestion
 T = TypeVar("T")
 _LATEST: Final = 253_402_300_799
 """The last second of the year 9999: what is later can be written by no date."""
-_DEEPEST: Final = 64
 
 
 class Moment(int):
     """A point in time, in seconds of the Unix epoch."""
-
-    __slots__ = ()
-
-
-class Amount(Decimal):
-    """A number of which every digit counts."""
 
     __slots__ = ()
 
@@ -124,6 +117,8 @@ def _shown(name: str) -> str:
 
 
 def _value(kind: Any, value: Any, path: str, problems: list[FieldProblem]) -> Any:
+    if kind is Any:
+        return value
     choices = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     if value is None:
         if types.NoneType not in choices:
@@ -165,8 +160,6 @@ def _single(kind: Any, value: Any) -> Any:
         return Secret(values.secret_text(_expect(value, str, "a text")).encode())
     if kind is Moment:
         return _moment(value)
-    if kind is Amount:
-        return _amount(value)
     if kind is int and isinstance(value, bool):
         raise ValueError("must be a whole number")
     return _expect(value, kind, {str: "a text", int: "a whole number", bool: "true or false"}[kind])
@@ -178,9 +171,3 @@ def _moment(value: Any) -> Moment:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LATEST:
         raise ValueError("must be seconds of the Unix epoch, or a date such as 2027-01-01")
     return Moment(value)
-
-
-def _amount(value: Any) -> Amount:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise ValueError("must be a number")
-    return Amount(value)

@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Final
 
-from controlplane.api_reader import Amount, Moment
+from controlplane.api_reader import Moment
 from custody.secret import Secret
 
 _SINGLE: Final[Mapping[Any, dict[str, Any]]] = {
     str: {"type": "string"},
     int: {"type": "integer"},
     bool: {"type": "boolean"},
-    Amount: {"type": "number", "minimum": 0},
     Moment: {"type": ["integer", "string"], "description": "Seconds of the Unix epoch, or a date such as 2027-01-01."},
     Secret: {"type": "string", "format": "password", "writeOnly": True},
     types.NoneType: {"type": "null"},
@@ -28,7 +27,7 @@ def schema_of(kind: Any) -> dict[str, Any]:
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in {types.UnionType, typing.Union}:
         return _choice(inner)
-    if origin in {tuple, Sequence, list}:
+    if origin in {tuple, list}:
         return {"type": "array", "items": schema_of(inner[0])}
     if origin in {Mapping, dict}:
         return {"type": "object", "additionalProperties": schema_of(inner[1])}

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from controlplane.api_reader import Amount, Moment
+from controlplane.api_reader import Moment
 from custody.secret import Secret
 
+PRICE: Final = {"input": 0.15, "output": 0.6}
 GRACE_S: Final = 1800
 """How long a rotation leaves the old secret alive, unless told otherwise."""
 
@@ -109,9 +110,10 @@ class ModelBody:
     provider: str = field(metadata=about("The provider.", examples=["openai"]))
     credential: str = field(default="", metadata=about("The credential; empty: one of the provider's."))
     model: str = field(default="", metadata=about("The name the provider knows; empty: the public one."))
-    price: Mapping[str, Amount] | None = field(
+    priced_as: str = field(default="", metadata=about("The entry of the price list, where the provider's URL does not tell it."))
+    price: Any = field(
         default=None,
-        metadata=about("US dollars for a million tokens, by class; null: of the price list.", examples=[{"input": 0.15, "output": 0.6}]),
+        metadata=about("As in a declarative file: US dollars for a million tokens, by class; null: of the price list.", examples=[PRICE]),
     )
 
 
@@ -162,7 +164,9 @@ class PlaneBody:
     """A data plane on another machine."""
 
     name: str = field(metadata=about("Its name.", examples=["berlin-1"]))
-    projects: tuple[str, ...] = field(metadata=about("`team/project` of each whose records it gets.", examples=[["search/ranking"]]))
+    projects: tuple[str, ...] = field(
+        default=(), metadata=about("`team/project` of each whose records it gets; none: all.", examples=[["search/ranking"]])
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,130 +1,228 @@
-"""Making a declarative file so: plan, state, Envoy's files, planes; in an order in which no step can mislead the next."""
+"""The estate in force, and the one way of every change to it.
+
+    edit (pure) ─► State.commit (records, events, kept answer: one transaction) ─► Estate.after ─► Envoy's files ─► planes ─► reply
+
+One change at a time, away from the event loop. Cut short anywhere, the next start goes on from what was committed: Envoy's files are
+rendered from it, and a plane that connects is told the whole of it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
 
 from contracts.errors import Unusable
 from contracts.settings import Settings
-from contracts.snapshot import Snapshot
-from controlplane import declared_values as values
-from controlplane import envoy_config, gateway_watch
-from controlplane.declarative import declared
-from controlplane.plan import Plan, plan
-from controlplane.snapshots import PlaneReport, Publisher
-from controlplane.state import Estate, State
+from contracts.snapshot import ProviderRecord
+from controlplane.actor import Actor
+from controlplane.estate import Change, Changes, Estate
+from controlplane.governance_events import events_of, fresh_id
+from controlplane.governance_gateway import Gateway, providers_of
+from controlplane.governance_once import Once, Reply
+from controlplane.holds import EVERYTHING
+from controlplane.snapshots import PlaneReport, Publisher, Rehashed
+from controlplane.state import State
+from controlplane.state_values import Stale, Unsettled
 from controlplane.vault import Vault, open_vault
-from custody.secret import Secret
-from extproc.core import dialects
+from controlplane.vault_rotation import settled
+
+log = logging.getLogger("control.governance")
+
+T = TypeVar("T")
+Edit = Callable[[Estate], Changes]
+PATIENCE_S: Final = 2.0
+"""How long a change waits for the planes."""
+SYSTEM: Final = "control"
+"""The actor of what control does by itself."""
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
-    """A declared route as Envoy's configuration needs it. No `upstream_path`: it leads to no provider."""
+class Done:
+    """What came of a change. `planes`: what each said about it. `reply`: what a call of this idempotency key is answered."""
 
-    name: str
-    dialect: str
-    method: str
-    path: str
-    upstream_path: str
-    query: str = ""
-
-
-DOORS: Final = tuple(
-    Door(route.name, route.dialect.name, route.method, route.path, route.upstream_path, route.query) for route in dialects.ROUTES
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What an apply did, or would do."""
-
-    plan: Plan
+    estate: Estate
+    changes: Changes
     planes: tuple[PlaneReport, ...]
-    dry_run: bool
+    reply: Reply | None = field(default=None, repr=False)
 
-    def document(self) -> dict[str, Any]:
-        """The JSON answer. `keys` holds the secrets of new keys, and only ever here."""
-        return {
-            "revision": self.plan.new.snapshot.revision,
-            "dry_run": self.dry_run,
-            "changes": [{**asdict(change), "fields": list(change.fields)} for change in self.plan.changes],
-            "notes": list(self.plan.notes),
-            "planes": [report.document() for report in self.planes],
-            "keys": {} if self.dry_run else dict(self.plan.issued),
-        }
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """From the estate that the planes know (`old`) to `new`, by the changes `told` to them; the caller's own ones are `made`."""
+
+    old: Estate
+    new: Estate
+    told: Changes
+    made: Changes = field(default_factory=Changes)
+    reply: Reply | None = field(default=None, repr=False)
 
 
 class Governance:
-    """The estate in force, and the one way to change it."""
+    """Holds the estate, and changes it."""
 
     def __init__(self, settings: Settings, state: State, vault: Vault, estate: Estate) -> None:
-        self.settings, self._state, self._vault, self.estate = settings, state, vault, estate
-        self.publisher = Publisher(estate.snapshot)
+        self.settings, self.state, self.vault, self.estate = settings, state, vault, estate
+        self.publisher = Publisher(estate, lambda reports, may: self.on_rehashed(reports, may))
+        self.gateway = Gateway(settings)
+        self.on_rehashed: Rehashed = lambda _reports, _may: None
+        self.outbox_woken: Callable[[], None] = lambda: None
         self._one_at_a_time = asyncio.Lock()
+        self._unsure = False
+        self._under_way: set[asyncio.Future[Any]] = set()
 
     @classmethod
     def start(cls, settings: Settings, state: State) -> Governance:
-        """Open the vault, make the pepper on the first start, and write Envoy's files."""
+        """Open the vault, make the pepper on the first start, and write Envoy's files. Blocks; raises Unusable."""
         estate = state.load()
-        vault = open_vault(settings.data, estate.snapshot.pepper)
-        if not estate.snapshot.pepper:
-            estate = _with_pepper(state, estate, vault.new_pepper())
+        vault = open_vault(settings, estate)
+        if not estate.peppers:
+            changes = Changes(peppers=vault.first_pepper())
+            state.commit(estate, changes, events_of(system(), "pepper.put", estate, changes))
+            estate = estate.after(changes)
         governance = cls(settings, state, vault, estate)
-        governance._write_envoy(governance._render(estate.snapshot))
+        try:
+            governance.gateway.restore(estate)
+        except OSError as error:
+            raise Unusable(f"{settings.run / 'envoy'}: can't be written: {error.strerror}; start again when it can") from None
         return governance
 
-    async def apply(self, text: str, file: str, secrets: Mapping[str, str], *, dry_run: bool) -> Applied:
-        """Make the file so. Raises Unusable, with every problem a line; then nothing was changed."""
+    async def change(self, actor: Actor, verb: str, edit: Edit, once: Once | None = None) -> Done:
+        """Make a change and wait until it is in force. Raises what the edit raises, and Unusable; then nothing was changed.
+
+        Who asked may go away meanwhile: what was begun is finished.
+        """
+        return await self._finished(self._changed(actor, verb, edit, once))
+
+    async def planned(self, edit: Edit) -> tuple[Estate, Changes]:
+        """What a change would do now; nothing is done."""
+        estate = self.estate
+        changes = await asyncio.to_thread(edit, estate)
+        await asyncio.to_thread(self._renderable, estate, changes)
+        return estate, changes
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def _finished(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.ensure_future(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def _changed(self, actor: Actor, verb: str, edit: Edit, once: Once | None) -> Done:
         async with self._one_at_a_time:
-            step, files = await asyncio.to_thread(self._planned, text, file, secrets)
-            if dry_run:
-                return Applied(step, (), dry_run=True)
-            if step.changes:
-                self._state.replace(step.old, step.new)
-                self.estate = step.new
-            # Also where nothing changed: an apply that was cut short before this line is made whole by the next.
-            self._write_envoy(files)
-            return Applied(step, await self._told(step.new.snapshot), dry_run=False)
+            if self._unsure:
+                await self._look_again()
+            try:
+                step = await asyncio.to_thread(self._committed, actor, verb, edit, once)
+            except Unsettled:
+                self._unsure = True
+                await self._look_again()
+                raise
+            self.estate = step.new
+            telling = asyncio.ensure_future(self._told(step))
+            if _providers(step.told):
+                await telling  # Envoy's files and the planes take turns, and so do this change and the next
+        self.outbox_woken()
+        # The planes' answers are waited for outside: a slow plane holds up whoever changed something, and nobody after.
+        return Done(step.new, step.made, tuple(await telling), step.reply)
 
-    async def _told(self, snapshot: Snapshot) -> tuple[PlaneReport, ...]:
-        """Every plane, and Envoy where it runs beside us, has answered, or is named as late."""
-        planes, envoy = await asyncio.gather(
-            self.publisher.publish(snapshot), gateway_watch.taken(self.settings.run / "envoy-admin.sock", snapshot.revision)
-        )
-        return (*planes, envoy) if envoy else tuple(planes)
+    def watch(self, task: asyncio.Future[Any]) -> None:
+        """Let something go on that nobody waits for any more; what goes wrong with it is logged."""
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
 
-    def _planned(self, text: str, file: str, secrets: Mapping[str, str]) -> tuple[Plan, dict[str, str]]:
-        step = plan(self.estate, declared(text, file), _wrapped(secrets), self._vault)
-        return step, self._render(step.new.snapshot)
+    def _ended(self, task: asyncio.Future[Any]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.warning("%s", task.exception())
 
-    def _render(self, snapshot: Snapshot) -> dict[str, str]:
-        return envoy_config.render(self.settings, snapshot, DOORS)
+    # ── in a thread ────────────────────────────────────────────────────────────
 
-    def _write_envoy(self, files: Mapping[str, str]) -> None:
+    def _committed(self, actor: Actor, verb: str, edit: Edit, once: Once | None) -> _Step:
+        old = self.estate
         try:
-            envoy_config.write(self.settings.run / "envoy", files)
+            return self._tried(old, old, actor, verb, edit, once)
+        except Stale:
+            log.warning("another process changed the state; deciding anew")
+            return self._tried(old, self.state.load(), actor, verb, edit, once)
+
+    def _tried(self, known: Estate, estate: Estate, actor: Actor, verb: str, edit: Edit, once: Once | None) -> _Step:
+        """Decide on `estate` and commit. `known` is what the planes were told last."""
+        kept = once.kept(self.state, self.vault) if once else None
+        changes = Changes() if kept else settled(self.vault, estate, edit(estate))
+        if not changes:
+            return _Step(known, estate, difference(known, estate), reply=kept or (once.replying(estate, changes) if once else None))
+        self._renderable(estate, changes)
+        after = estate.after(changes)
+        reply = once.replying(after, changes) if once else None
+        answer = once.sealed(self.vault, reply) if once and reply else None
+        self.state.commit(estate, changes, events_of(actor, verb, estate, changes), answer)
+        return _Step(known, after, changes if estate is known else difference(known, after), changes, reply)
+
+    def _renderable(self, estate: Estate, changes: Changes) -> None:
+        """Providers that Envoy's files could not hold are refused before anything is kept."""
+        if _providers(changes):
+            self.gateway.render("0", providers_of(estate.after(changes)))
+
+    async def _look_again(self) -> None:
+        """What the database holds is what counts. Raises Unusable where it does not answer; then the next change looks first."""
+        estate = await asyncio.to_thread(self.state.load)
+        step = _Step(self.estate, estate, difference(self.estate, estate))
+        self.estate, self._unsure = estate, False
+        if step.new.revision != step.old.revision:
+            await self._told(step)
+
+    # ── telling ────────────────────────────────────────────────────────────────
+
+    async def _told(self, step: _Step) -> list[PlaneReport]:
+        """Planes, and Envoy where it runs beside us, have answered or are named as late."""
+        providers = _providers(step.told)
+        if not providers:
+            return await self.publisher.publish(step.new, step.told, PATIENCE_S)
+        coming, leaving = providers_of(step.new), [change for change in providers if change.new is None]
+        envoy: list[PlaneReport] = []
+        if len(leaving) < len(providers):
+            envoy = await self._gateway_told(f"{step.new.revision}{'+' if leaving else ''}", {**providers_of(step.old), **coming})
+        planes = await self.publisher.publish(step.new, step.told, PATIENCE_S)
+        if leaving:
+            envoy = await self._gateway_told(str(step.new.revision), coming)
+        return [*planes, *envoy]
+
+    async def _gateway_told(self, version: str, providers: Mapping[str, ProviderRecord]) -> list[PlaneReport]:
+        try:
+            await asyncio.to_thread(self.gateway.put, version, providers)
         except OSError as error:
-            raise Unusable(f"{self.settings.run / 'envoy'}: can't be written: {error.strerror}; apply again when it can") from None
+            why = f"its files can't be written: {error.strerror}; it goes on with the providers of before. Restart control when it can"
+            return [PlaneReport("envoy", "", why)]
+        report = await self.gateway.taken()
+        return [report] if report else []
 
 
-def _with_pepper(state: State, old: Estate, pepper: str) -> Estate:
-    new = replace(old, snapshot=replace(old.snapshot, pepper=pepper))
-    state.replace(old, new)
-    return new
+def _providers(changes: Changes) -> list[Change]:
+    return [change for change in changes.records if change.kind == "provider"]
 
 
-def _wrapped(secrets: Mapping[str, str]) -> dict[str, Secret]:
-    """The secrets that came with the file; a complaint names the credential and shows nothing of it."""
-    found, problems = {}, []
-    for name, text in secrets.items():
-        try:
-            found[name] = Secret(values.secret_text(text).encode())
-        except ValueError as error:
-            problems.append(f"credentials.{name}.secret: {error}")
-    if problems:
-        raise Unusable("\n".join(problems))
-    return found
+def difference(old: Estate, new: Estate) -> Changes:
+    """What makes `new` of `old`."""
+    found = []
+    for kind, there in new.records.items():
+        before = old.of(kind)
+        if there is before:
+            continue
+        found += [Change(kind, name, before.get(name), kept) for name, kept in there.items() if before.get(name) != kept]
+        found += [Change(kind, name, kept, None) for name, kept in before.items() if name not in there]
+    return Changes(
+        found,
+        new.organisation if new.organisation != old.organisation else None,
+        new.peppers if new.peppers != old.peppers else None,
+    )
+
+
+def system() -> Actor:
+    """Control itself."""
+    return Actor(SYSTEM, EVERYTHING, fresh_id())

@@ -13,6 +13,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from contracts.errors import PortcullisError, Unusable
+from controlplane.edits_problems import Conflict, NotThere, Problems
+from controlplane.state_values import Stale, Taken, Unsettled
 
 log = logging.getLogger("control.api")
 
@@ -35,13 +37,17 @@ class Problem(PortcullisError):  # noqa: N818 - named after what RFC 9457 calls 
         self.status, self.code, self.detail, self.errors = status, code, detail, tuple(errors)
 
 
-def problem(status: int, code: str, detail: str, errors: Sequence[FieldProblem] = ()) -> web.Response:
-    """A problem document."""
+def problem(
+    status: int, code: str, detail: str, errors: Sequence[FieldProblem] = (), dependents: Sequence[tuple[str, str]] = ()
+) -> web.Response:
+    """A problem document. `dependents`: (kind, name) of the records that stand in the way."""
     document: dict[str, object] = {
         "type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "code": code, "detail": detail,
     }  # fmt: skip
     if errors:
         document["errors"] = [asdict(error) for error in errors]
+    if dependents:
+        document["dependents"] = [{"kind": kind, "name": name} for kind, name in dependents]
     headers = {"cache-control": "no-store"}
     if status == HTTPStatus.UNAUTHORIZED:
         headers["www-authenticate"] = "Bearer"
@@ -56,7 +62,7 @@ async def explained(request: web.Request, handler: Handler) -> web.StreamRespons
     except Problem as error:
         return problem(error.status, error.code, error.detail, error.errors)
     except Unusable as error:
-        return problem(422, "unusable", str(error))
+        return _of_unusable(error)
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
@@ -64,6 +70,26 @@ async def explained(request: web.Request, handler: Handler) -> web.StreamRespons
     except Exception:
         log.exception("an endpoint broke")
         return problem(500, "internal_error", "The control plane broke on this request; its log says how.")
+
+
+def _of_unusable(error: Unusable) -> web.Response:
+    match error:
+        case Problems():
+            return problem(422, "unusable", str(error), [FieldProblem(*fault) for fault in error.errors])
+        case NotThere():
+            return problem(404, "not_found", _sentence(error))
+        case Conflict():
+            return problem(409, error.code, _sentence(error), dependents=error.dependents)
+        case Taken():
+            return problem(409, "exists", _sentence(error))
+        case Stale() | Unsettled():
+            return problem(503, "state_unavailable", _sentence(error))
+    return problem(422, "unusable", str(error))
+
+
+def _sentence(error: Unusable) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 
 def _of_aiohttp(error: web.HTTPException) -> web.Response:

@@ -11,17 +11,24 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from aiohttp import web
 
 from contracts.errors import PortcullisError, Unusable
+from contracts.events import AdminEvent
 from contracts.settings import Settings
 from controlplane.admin_token import AdminToken, make_token, read_token, token_file
+from controlplane.api_routes import endpoints
 from controlplane.app import make_app
-from controlplane.governance import Governance
+from controlplane.governance import Governance, system
+from controlplane.governance_events import plane_event
+from controlplane.outbox import Outbox
+from controlplane.planes import Planes
 from controlplane.state import State
+from controlplane.vault_runs import Rehashes, rotation_of
 from extproc.config import load, near_misses
 from extproc.edge.vault_file import private_folder
 
@@ -40,27 +47,49 @@ async def run(settings: Settings) -> None:
     if make_token(settings.data):
         log.info("made an admin token: %s", token_file(settings.data))
     token = AdminToken.of(read_token(token_file(settings.data)))
-    state = State(settings.data)
+    state = await asyncio.to_thread(State.open, settings)
     try:
-        await serve(settings, Governance.start(settings, state), token, stop)
+        await serve(settings, await asyncio.to_thread(Governance.start, settings, state), token, stop)
     finally:
         state.close()
 
 
 async def serve(settings: Settings, governance: Governance, token: AdminToken, stop: asyncio.Event) -> None:
     """Listen for planes and for administrators until `stop`."""
-    planes = await governance.publisher.listen(settings.run / "snapshot.sock")
-    runner = web.AppRunner(make_app(settings, governance, token), access_log=None, shutdown_timeout=_DRAIN_S)
+    rehashes, outbox = Rehashes(governance), Outbox(governance.state, settings.run / "ingest.sock")
+    governance.on_rehashed, governance.outbox_woken = rehashes.hear, outbox.wake
+    planes = Planes(governance.state, governance.vault, governance.publisher, _by_plane)
+    local = await governance.publisher.listen(settings.run / "snapshot.sock")
+    delivering = asyncio.ensure_future(outbox.run())
+    app = make_app(settings, endpoints(governance, rotation_of(governance), planes), token)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_DRAIN_S)
     try:
+        if settings.control.planes:
+            await planes.listen(settings.control.planes)
         await runner.setup()
-        await _site(runner, settings.control.listen).start()
-        log.info("ready on %s, snapshot %s", settings.control.listen, governance.estate.snapshot.revision)
+        await _listen(runner, settings.control.listen)
+        log.info("ready on %s, snapshot %s", settings.control.listen, governance.estate.revision)
         await stop.wait()
-    except OSError as error:
-        raise Unusable(f"control.listen: can't listen on {settings.control.listen}: {error.strerror or error}") from None
     finally:
         await runner.cleanup()
+        await governance.close()
+        await rehashes.close()
         await planes.close()
+        await local.close()
+        delivering.cancel()
+        await asyncio.gather(delivering, return_exceptions=True)
+
+
+def _by_plane(verb: str, plane: str) -> Sequence[AdminEvent]:
+    """The event of what a plane does by itself."""
+    return (plane_event(system(), verb, plane, None, {"name": plane}),)
+
+
+async def _listen(runner: web.AppRunner, listen: str) -> None:
+    try:
+        await _site(runner, listen).start()
+    except OSError as error:
+        raise Unusable(f"control.listen: can't listen on {listen}: {error.strerror or error}") from None
 
 
 def _site(runner: web.AppRunner, listen: str) -> web.TCPSite:
