@@ -18,9 +18,10 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """The control plane's listener."""
+    """The control plane's listeners: for people and scripts, and for data planes on other machines (None: there are none)."""
 
     listen: str = "127.0.0.1:8081"
+    planes: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,13 @@ class Telemetry:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The tree. `data` is absolute."""
+    """The tree. `data` is absolute. `workers`: processes of the data plane on this machine."""
 
     data: Path = field(default_factory=lambda: Path("data").absolute())
     gateway: Gateway = field(default_factory=Gateway)
     control: Control = field(default_factory=Control)
     envoy: str = "auto"
+    workers: int = 1
     policy: str = "embedded://policies"
     policy_timeout_ms: int = 250
     state: str = "sqlite"
@@ -79,6 +81,28 @@ class Settings:
         return self.data / "witness" / "access.jsonl"
 
     @property
-    def spool_dir(self) -> Path:
-        """Segments of the data plane on this machine."""
-        return self.data / "spool" / "extproc-0"
+    def planes(self) -> tuple[str, ...]:
+        """Names of the data plane's workers on this machine."""
+        return tuple(plane_name(worker) for worker in range(self.workers))
+
+    @property
+    def spools(self) -> Path:
+        """The workers' spools, a folder each."""
+        return self.data / "spool"
+
+    def spool_of(self, plane: str) -> Path:
+        """Segments of a worker."""
+        return self.spools / plane
+
+    def copy_of(self, plane: str) -> Path:
+        """Where a worker keeps the copy of its snapshot."""
+        return self.data / "planes" / plane
+
+    def socket_of(self, worker: int) -> Path:
+        """Where Envoy reaches a worker."""
+        return self.run / (f"extproc-{worker}.sock" if worker else "extproc.sock")
+
+
+def plane_name(worker: int) -> str:
+    """A worker as a plane; the first is 0."""
+    return f"extproc-{worker}"

@@ -47,7 +47,7 @@ from contracts.snapshot import ProviderRecord
 from controlplane import envoy_addresses
 from controlplane.envoy_edge import Edge
 from controlplane.envoy_guard import never_clean
-from controlplane.envoy_processor import CLUSTER, socket_of
+from controlplane.envoy_processor import CLUSTER, sockets_of
 from controlplane.envoy_text import packed, seconds
 
 STREAMS: Final = 1_000_000
@@ -131,7 +131,7 @@ def provider_cluster(provider: ProviderRecord, edge: Edge) -> Cluster:
 
 
 def processor_cluster(edge: Edge) -> Cluster:
-    """Extproc: gRPC on its Unix socket."""
+    """Extproc: gRPC on the Unix sockets of its workers, in turn."""
     http2 = Http2ProtocolOptions(
         max_concurrent_streams=100_000, initial_stream_window_size=4 * MIB, initial_connection_window_size=32 * MIB
     )
@@ -140,7 +140,7 @@ def processor_cluster(edge: Edge) -> Cluster:
         type=ClusterDiscoveryType.STATIC,
         connect_timeout=seconds(1),
         per_connection_buffer_limit_bytes=4 * MIB,
-        load_assignment=_at(CLUSTER, Address(pipe=Pipe(path=str(socket_of(edge))))),
+        load_assignment=_at(CLUSTER, *(Address(pipe=Pipe(path=str(socket))) for socket in sockets_of(edge))),
         circuit_breakers=_breakers(),
         typed_extension_protocol_options={
             UPSTREAM: packed(
@@ -173,9 +173,9 @@ def _tls(provider: ProviderRecord, target: Target, edge: Edge) -> TransportSocke
     return TransportSocket(name="envoy.transport_sockets.tls", typed_config=packed(context))
 
 
-def _at(name: str, address: Address) -> ClusterLoadAssignment:
-    endpoint = LbEndpoint(endpoint=Endpoint(address=address))
-    return ClusterLoadAssignment(cluster_name=name, endpoints=[LocalityLbEndpoints(lb_endpoints=[endpoint])])
+def _at(name: str, *addresses: Address) -> ClusterLoadAssignment:
+    endpoints = [LbEndpoint(endpoint=Endpoint(address=address)) for address in addresses]
+    return ClusterLoadAssignment(cluster_name=name, endpoints=[LocalityLbEndpoints(lb_endpoints=endpoints)])
 
 
 def _breakers() -> CircuitBreakers:

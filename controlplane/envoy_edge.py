@@ -22,7 +22,8 @@ STAMP = "x-portcullis-request-id"
 class Edge:
     """Everything the listener side depends on. Times are seconds, sizes bytes.
 
-    `processor`: extproc's Unix socket; None builds bare Envoy, which governs nothing (benchmarks only).
+    `processor`: extproc's Unix socket; None builds bare Envoy, which governs nothing (benchmarks only). `more_processors`: its other
+    workers' sockets.
     `folder`: where cds.yaml and rds.yaml are watched; None puts clusters and routes into the one file.
     `processor_patience_s`: how long extproc may ask Envoy to wait for one message instead, and it does so for large bodies.
     `admin`: Unix socket of Envoy's admin. `trust`: PEM bundle that provider certificates are checked against.
@@ -35,6 +36,7 @@ class Edge:
     admin: Path
     folder: Path | None = None
     trust: Path | None = None
+    more_processors: tuple[Path, ...] = ()
     trusted_hops: int = 0
     request_bytes: int = 20 * MIB
     response_bytes: int = 64 * MIB
@@ -55,7 +57,8 @@ def edge_of(settings: Settings, trust: Path | None = None) -> Edge:
     edge = Edge(
         address=address,
         port=port,
-        processor=settings.run / "extproc.sock",
+        processor=settings.socket_of(0),
+        more_processors=tuple(settings.socket_of(worker) for worker in range(1, settings.workers)),
         access_log=settings.access_log,
         admin=settings.run / "envoy-admin.sock",
         folder=settings.run / "envoy",
@@ -66,9 +69,9 @@ def edge_of(settings: Settings, trust: Path | None = None) -> Edge:
         # The policy call is the only deadline inside one message. For a body that has to wait for a worker, extproc asks for more.
         processor_timeout_s=settings.policy_timeout_ms / 1000 + 3.75,
         upstream_idle_s=float(settings.limits.upstream_timeout_s),
-        heap_bytes=2 * settings.limits.inflight_bytes + 512 * MIB,
+        heap_bytes=2 * settings.workers * settings.limits.inflight_bytes + 512 * MIB,
     )
-    for path in (edge.processor, edge.admin):
+    for path in (edge.processor, *edge.more_processors, edge.admin):
         if path is not None and len(bytes(path)) > SOCKET_PATH_BYTES:
             raise Unusable(f"data: the path {path} is too long for a Unix socket ({SOCKET_PATH_BYTES} bytes); choose a shorter folder.")
     return edge
@@ -76,7 +79,7 @@ def edge_of(settings: Settings, trust: Path | None = None) -> Edge:
 
 def bare(edge: Edge) -> Edge:
     """The same edge with no processor: what Envoy does alone. It governs nothing, so only benchmarks use it."""
-    return replace(edge, processor=None)
+    return replace(edge, processor=None, more_processors=())
 
 
 def listen_address(text: str, field: str) -> tuple[str, int]:

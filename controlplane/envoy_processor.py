@@ -81,8 +81,8 @@ def processor_filter(edge: Edge) -> HttpFilter:
     return HttpFilter(name="envoy.filters.http.ext_proc", typed_config=packed(external))
 
 
-def socket_of(edge: Edge) -> Path:
-    """Extproc's socket; only asked where the edge has one."""
+def sockets_of(edge: Edge) -> tuple[Path, ...]:
+    """The sockets of extproc's workers; only asked where the edge has one."""
     if edge.processor is None:
         raise ValueError("a bare edge has no processor")
-    return edge.processor
+    return edge.processor, *edge.more_processors

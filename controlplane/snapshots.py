@@ -1,7 +1,8 @@
-"""Control's end of the snapshot push; the protocol is told in extproc/edge/snapshot.py.
+"""Control's end of the snapshot push; what is said, and in what shape, is told in extproc/edge/snapshot_wire.py.
 
-Every connected plane has one sender that always sends the newest snapshot, so a slow plane skips
-what it missed and holds up nobody. Whoever publishes waits for the planes a bounded time.
+Every connected plane has one sender, which always brings it to the newest estate in one push: what changed since the revision that
+the plane has, or everything in pieces. A slow plane skips what it missed and holds up nobody. Whoever publishes waits for the planes
+a bounded time.
 """
 
 from __future__ import annotations
@@ -9,19 +10,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from contracts.snapshot import Snapshot
-from extproc.edge.snapshot import framed, receive
+from contracts.snapshot import KeyRecord
+from controlplane.estate import Changes, Estate
+from controlplane.planes_view import Projects, Reseal, Shown, View
+from extproc.edge.snapshot_build import batches, begin, end
+from extproc.edge.snapshot_wire import STILL, STILL_S, Item, framed, piece, read_message, receive
 from extproc.edge.unix_socket import bind, leave
 
 log = logging.getLogger("control.snapshots")
 
 PATIENCE_S: Final = 2.0
-"""How long an apply waits for the planes."""
-_GREETING_S: Final = 5.0
+"""How long a change waits for the planes."""
+GREETING_S: Final = 5.0
+
+Rehashed = Callable[[Mapping[str, Any], Callable[[KeyRecord], bool]], None]
+"""Takes what a plane reports of keys that it hashed anew (vault_peppers.moved), and which keys may be its to report of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,61 +41,88 @@ class PlaneReport:
     problem: str = ""
 
     def document(self) -> dict[str, str]:
-        """The JSON object for whoever applied."""
+        """The JSON object for whoever made a change."""
         return {"plane": self.plane, "revision": self.revision, "problem": self.problem}
 
 
 @dataclass(eq=False, slots=True)
-class _Plane:
-    """A connected plane, and what it answered last."""
+class Told:
+    """A connected plane: what it is sent, and what it answered last. `offered` was sent last; `base` is what it has in force."""
 
     name: str
+    view: View
     writer: asyncio.StreamWriter
-    sent: str = ""
+    reseal: Reseal | None
+    epoch: str
+    base: str
+    offered: str = "none"
     report: PlaneReport = field(default_factory=lambda: PlaneReport("", ""))
+
+    def has_answered(self, revision: int) -> bool:
+        """Whether it has answered for that revision, or a later one."""
+        return bool(self.report.revision) and int(self.report.revision) >= revision
+
+    def may_report(self, key: KeyRecord) -> bool:
+        """Whether the key is one that the plane is shown."""
+        projects = self.view.shown.projects
+        return projects is None or f"{key.team}/{key.project}" in projects
 
 
 class Publisher:
-    """Holds the snapshot in force and tells every plane that connects."""
+    """Holds the estate in force and tells every plane that connects. `on_rehashed` is told what planes report of keys."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self.snapshot = snapshot
-        self._planes: set[_Plane] = set()
+    def __init__(self, estate: Estate, on_rehashed: Rehashed = lambda _reports, _may: None) -> None:
+        self._estate, self._on_rehashed = estate, on_rehashed
+        self._views: dict[Projects | None, View] = {None: View(estate, None)}
+        self._planes: set[Told] = set()
         self._news = asyncio.Condition()
         self._conversations: set[asyncio.Task[None]] = set()
 
-    async def listen(self, path: Path) -> Listening:
-        """Listen for planes at `path`. Raises Unusable where that can't be."""
-        listener, mine = bind(path)
-        return Listening(path, mine, await asyncio.start_unix_server(self._welcome, sock=listener), self)
+    @property
+    def revision(self) -> str:
+        """What the planes are told now."""
+        return str(self._estate.revision)
 
-    async def publish(self, snapshot: Snapshot, patience: float = PATIENCE_S) -> list[PlaneReport]:
-        """Put `snapshot` in force and wait until every connected plane has answered, at most `patience` seconds."""
+    async def listen(self, path: Path) -> Listening:
+        """Listen for the planes of this machine at `path`. Raises Unusable where that can't be."""
+        listener, mine = bind(path)
+        return Listening(path, mine, await asyncio.start_unix_server(self._at_socket, sock=listener), self)
+
+    async def publish(self, estate: Estate, changes: Changes, patience: float = PATIENCE_S) -> list[PlaneReport]:
+        """Put `estate`, which `changes` made, in force, and wait until every connected plane has answered, at most `patience` seconds."""
         async with self._news:
-            self.snapshot = snapshot
+            self._estate = estate
+            for view in self._views.values():
+                view.after(estate, changes)
             self._news.notify_all()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience):
-                    await self._news.wait_for(lambda: all(plane.report.revision == snapshot.revision for plane in self._planes))
-            return [_told(plane, snapshot.revision, patience) for plane in sorted(self._planes, key=lambda plane: plane.name)]
+                    await self._news.wait_for(lambda: all(plane.has_answered(estate.revision) for plane in self._planes))
+            return [_told(plane, estate.revision, patience) for plane in sorted(self._planes, key=lambda plane: plane.name)]
 
     def planes(self) -> list[PlaneReport]:
         """The connected planes, and what each answered last."""
         return [plane.report for plane in self._planes]
 
-    async def hang_up(self) -> None:
-        """End every conversation."""
-        for task in self._conversations:
-            task.cancel()
-        await asyncio.gather(*self._conversations, return_exceptions=True)
+    async def hang_up(self, plane: str | None = None) -> None:
+        """End every conversation, or those with one plane."""
+        if plane is None:
+            for task in self._conversations:
+                task.cancel()
+            await asyncio.gather(*self._conversations, return_exceptions=True)
+            return
+        for told in [told for told in self._planes if told.name == plane]:
+            told.writer.close()
 
-    async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    @contextlib.asynccontextmanager
+    async def guarded(self, writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+        """A conversation with a plane: what goes wrong in it ends it, and nothing else."""
         task = asyncio.current_task()
         if task is not None:
             self._conversations.add(task)
             task.add_done_callback(self._conversations.discard)
         try:
-            await self._conversation(reader, writer)
+            yield
         except (OSError, EOFError):
             log.info("a plane left")
         except (ValueError, TypeError, KeyError):
@@ -99,42 +134,93 @@ class Publisher:
             with contextlib.suppress(OSError, asyncio.CancelledError):
                 await writer.wait_closed()
 
-    async def _conversation(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async with asyncio.timeout(_GREETING_S):
-            greeting = await receive(reader)
-        plane = _Plane(str(greeting["plane"]), writer, report=PlaneReport(str(greeting["plane"]), ""))
+    async def talk(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        greeting: Mapping[str, Any],
+        projects: Projects | None = None,
+        reseal: Reseal | None = None,
+    ) -> None:
+        """Tell a plane that has greeted us, until it leaves. Raises OSError, EOFError, ValueError, TypeError or KeyError."""
+        name = str(greeting["plane"])
+        base, epoch = str(greeting["revision"]), str(greeting["epoch"])
+        plane = Told(name, self._view(projects), writer, reseal, epoch, base, report=PlaneReport(name, ""))
         sender = asyncio.ensure_future(self._keep_told(plane))
         self._planes.add(plane)
         try:
             while True:
-                await self._heard(plane, await receive(reader))
+                await self._heard(plane, read_message(await receive(reader)))
         finally:
             self._planes.discard(plane)
             sender.cancel()
             with contextlib.suppress(asyncio.CancelledError, OSError):
                 await sender
+            self._forget_views()
             async with self._news:
                 self._news.notify_all()
 
-    async def _keep_told(self, plane: _Plane) -> None:
-        while True:
-            async with self._news:
-                await self._news.wait_for(lambda: plane.sent != self.snapshot.revision)
-                snapshot = self.snapshot
-            plane.sent = snapshot.revision
-            plane.writer.write(framed({"snapshot": snapshot.document()}))
-            await plane.writer.drain()
+    def _view(self, projects: Projects | None) -> View:
+        if projects not in self._views:
+            self._views[projects] = View(self._estate, projects)
+        return self._views[projects]
 
-    async def _heard(self, plane: _Plane, answer: dict[str, Any]) -> None:
-        plane.report = PlaneReport(plane.name, str(answer["revision"]), str(answer["problem"]))
+    def _forget_views(self) -> None:
+        """A view of some projects is kept while a plane is there to be shown it."""
+        used = {plane.view.shown.projects for plane in self._planes} | {None}
+        self._views = {projects: view for projects, view in self._views.items() if projects in used}
+
+    async def _at_socket(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with self.guarded(writer):
+            async with asyncio.timeout(GREETING_S):
+                greeting = read_message(await receive(reader))
+            await self.talk(reader, writer, greeting)
+
+    async def _keep_told(self, plane: Told) -> None:
+        while True:
+            if await self._has_news(plane):
+                await self._send(plane, plane.view.shown)
+            else:
+                plane.writer.write(framed(STILL))
+                await plane.writer.drain()
+
+    async def _has_news(self, plane: Told) -> bool:
+        """Wait for something to tell a plane; False: there was nothing for a while."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STILL_S), self._news:
+                return await self._news.wait_for(lambda: plane.offered != plane.view.shown.revision)
+        return False
+
+    async def _send(self, plane: Told, shown: Shown) -> None:
+        """One push, a piece at a time, so that neither this process nor the plane is stopped by it."""
+        touched = plane.view.since(plane.epoch, plane.base)
+        base = "" if touched is None else plane.base
+        items: Iterable[Item] = shown.items(plane.reseal) if touched is None else (shown.item(touch, plane.reseal) for touch in touched)
+        plane.offered = plane.base = shown.revision
+        plane.epoch = plane.view.epoch
+        plane.writer.write(framed(begin(shown.revision, plane.epoch, base)))
+        for batch in batches(items):
+            plane.writer.write(framed(piece(batch)))
+            await plane.writer.drain()
+            await asyncio.sleep(0)
+        plane.writer.write(framed(end(shown.revision)))
+        await plane.writer.drain()
+
+    async def _heard(self, plane: Told, said: dict[str, Any]) -> None:
+        if "rehashed" in said:
+            self._on_rehashed(dict(said["rehashed"]), plane.may_report)
+            return
+        plane.report = PlaneReport(plane.name, str(int(said["revision"])), str(said["problem"]))
+        if said["in_force"] != said["revision"]:
+            plane.base = str(said["in_force"])
         if plane.report.problem:
             log.warning("plane %s, snapshot %s: %s", plane.name, plane.report.revision, plane.report.problem)
         async with self._news:
             self._news.notify_all()
 
 
-def _told(plane: _Plane, revision: str, patience: float) -> PlaneReport:
-    if plane.report.revision == revision:
+def _told(plane: Told, revision: int, patience: float) -> PlaneReport:
+    if plane.has_answered(revision):
         return plane.report
     return PlaneReport(plane.name, plane.report.revision, f"has not answered within {patience:g} s and may still use the rules of before")
 

@@ -1,6 +1,6 @@
 """`portcullis up`: starts every part, keeps them running, and leaves nothing behind.
 
-    control ─┬─► extproc
+    control ─┬─► extproc …      one process for each worker
              └─► envoy          both need what control writes first: the vault, Envoy's files
     ingest                      needs nobody
 
@@ -35,7 +35,6 @@ MOST_DEATHS: Final = 5
 WITHIN_S: Final = 30.0
 """A part that dies so often within this time is given up."""
 _FIRST_PAUSE_S: Final = 0.1
-_STOP_ORDER: Final = ("envoy", "extproc", "ingest", "control", "mock")
 
 Task = Callable[["System"], Awaitable[int | None]]
 """What is done once all parts are ready: an exit code ends the system, None lets it go on until it is told to stop."""
@@ -55,8 +54,11 @@ class System:
         self.screen = screen
         self.told: dict[str, str] = {}
         """What ready.json says besides."""
-        own = [plans.control(settings, config), plans.ingest(settings, config), plans.extproc(settings, config)]
+        workers = plans.workers(settings, config)
+        own = [plans.control(settings, config), plans.ingest(settings, config), *workers]
         own += [plans.envoy(settings)] if settings.envoy != "external" else []
+        self._after_control = [plan.name for plan in own[2:]]
+        self._stop_order = ["envoy", *(plan.name for plan in workers), "ingest", "control", "mock"]
         self._pipe = () if sys.platform == "linux" else os.pipe()
         watch = self._pipe[0] if self._pipe else -1
         self.parts = {plan.name: Part(plan, screen, watch) for plan in [*extra, *own]}
@@ -106,9 +108,8 @@ class System:
             for name in (*self._extra, "ingest"):
                 group.create_task(self._start_one(self.parts[name]))
             await self._start_one(self.parts["control"])
-            for name in ("extproc", "envoy"):
-                if name in self.parts:
-                    group.create_task(self._start_one(self.parts[name]))
+            for name in self._after_control:
+                group.create_task(self._start_one(self.parts[name]))
 
     async def _start_one(self, part: Part) -> None:
         await part.start()
@@ -137,7 +138,7 @@ class System:
         raise _Done(0)
 
     async def _stop(self) -> None:
-        for name in _STOP_ORDER:
+        for name in self._stop_order:
             if name in self.parts:
                 await self.parts[name].stop(self._hurry)
         for end in self._pipe:

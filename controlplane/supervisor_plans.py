@@ -45,14 +45,20 @@ def ingest(settings: Settings, config: Path | None) -> Plan:
     )
 
 
-def extproc(settings: Settings, config: Path | None) -> Plan:
-    """The data plane; ready when it accepts Envoy's streams and goes by the snapshot in force."""
-    socket = settings.run / "extproc.sock"
+def workers(settings: Settings, config: Path | None) -> list[Plan]:
+    """The data plane's processes: extproc, extproc-1 and so on."""
+    return [_worker(settings, config, number, plane) for number, plane in enumerate(settings.planes)]
+
+
+def _worker(settings: Settings, config: Path | None, number: int, plane: str) -> Plan:
+    """One of them; ready when it accepts Envoy's streams and goes by the snapshot in force."""
+    socket = settings.socket_of(number)
 
     async def ready() -> bool:
-        return await accepts(socket) and await _informed(settings)
+        return await accepts(socket) and await _informed(settings, plane)
 
-    return Plan(name="extproc", command=_python("extproc.server", settings, config), address=str(socket), ready=ready, stop_s=15.0)
+    command = [*_python("extproc.server", settings, config), "--worker", str(number)]
+    return Plan(name=plane if number else "extproc", command=command, address=str(socket), ready=ready, stop_s=15.0)
 
 
 def envoy(settings: Settings) -> Plan:
@@ -72,14 +78,14 @@ def _python(module: str, settings: Settings, config: Path | None) -> Sequence[st
     return [sys.executable, "-m", module, "--data", str(settings.data), *chosen]
 
 
-async def _informed(settings: Settings) -> bool:
+async def _informed(settings: Settings, plane: str) -> bool:
     """Whether a plane has taken the snapshot in force. Where control is down, the plane's own copy must do."""
     try:
         token = token_file(settings.data).read_text("utf-8").strip()
     except OSError:
         return True
     told = await ask_json(place_of(settings.control.listen), "/api/v1/planes", {"Authorization": f"Bearer {token}"})
-    return told is None or any(plane["revision"] == told["revision"] for plane in told["planes"])
+    return told is None or any((said["plane"], said["revision"]) == (plane, told["revision"]) for said in told["planes"])
 
 
 async def _drain(admin: Path) -> None:

@@ -12,6 +12,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,8 @@ SOCKET_PATH_BYTES: Final = 100
 _LONGEST_SOCKET: Final = "run/envoy-admin.sock"
 
 GIB: Final = 1 << 30
+MOST_WORKERS: Final = 64
+_NOWHERE: Final = frozenset({"null", "~", ""})
 _UNITS: Final = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": GIB, "TiB": 1 << 40}
 
 
@@ -101,8 +104,12 @@ def _vault(text: str) -> str:
 
 
 def _otlp(text: str) -> None:
-    if text not in {"null", "~", ""}:
+    if text not in _NOWHERE:
         raise ValueError("telemetry is not in this version; use null")
+
+
+def _planes(text: str) -> str | None:
+    return None if text in _NOWHERE else address(text)
 
 
 def _filled(text: str) -> str:
@@ -116,7 +123,9 @@ LEAVES: Final[Mapping[str, Callable[[str], Any]]] = {
     "gateway.listen": address,
     "gateway.trusted_hops": _whole(0, 16),
     "control.listen": address,
+    "control.planes": _planes,
     "envoy": _filled,
+    "workers": _whole(1, MOST_WORKERS),
     "policy": _policy,
     "policy_timeout_ms": _whole(1, 10_000),
     "state": state,
@@ -209,7 +218,7 @@ def _leaves(top: Item) -> dict[str, Any]:
 
 
 def _leaf(item: Item) -> dict[str, Any]:
-    if item.path == "telemetry.otlp" and item.null:
+    if item.path in {"telemetry.otlp", "control.planes"} and item.null:
         return {item.path: None}
     before = len(item.problems.found)
     value = item.read(LEAVES[item.path])
@@ -251,8 +260,14 @@ def _tree(values: Mapping[str, Any]) -> Settings:
 def _across(settings: Settings) -> list[str]:
     """What no single field can tell."""
     found = []
-    if settings.gateway.listen == settings.control.listen:
-        found.append(f"gateway.listen and control.listen are both {settings.gateway.listen}; give each a port of its own")
+    listeners = {
+        "gateway.listen": settings.gateway.listen,
+        "control.listen": settings.control.listen,
+        "control.planes": settings.control.planes,
+    }
+    for (one, place), (other, same) in combinations(listeners.items(), 2):
+        if place is not None and place == same:
+            found.append(f"{one} and {other} are both {place}; give each a port of its own")
     if settings.limits.inflight_bytes < settings.limits.request_bytes:
         found.append("limits.inflight_bytes is smaller than limits.request_bytes, so no large request could ever pass; raise it")
     longest = len(os.fsencode(settings.data / _LONGEST_SOCKET))

@@ -1,7 +1,9 @@
-"""`python -m extproc.server --data DIR [-c FILE]`: one data plane process, joined from core and edge.
+"""`python -m extproc.server --data DIR [-c FILE] [--worker N]`: one data plane process, joined from core and edge.
 
 Ready means: the socket answers Envoy. Until a first snapshot has come, from control or from the
 sealed copy on disk, no key is known and every request is refused.
+
+On another machine than control: `--control HOST:PORT --enrol-token-file FILE`, once; after that `--control HOST:PORT` alone.
 """
 
 from __future__ import annotations
@@ -14,61 +16,81 @@ import logging
 import os
 import signal
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from contracts import VERSION
 from contracts.errors import PortcullisError
-from contracts.settings import Settings
+from contracts.settings import Settings, plane_name
 from contracts.snapshot import Snapshot
-from extproc.config import load, policy_folder
+from extproc.config import MOST_WORKERS, address, load, policy_folder
 from extproc.core.world import World
+from extproc.edge.credentials import Credentials
 from extproc.edge.driver import Gate
+from extproc.edge.enrolment import Away, enrolled
 from extproc.edge.grpc_stream import Server, new_loop, serve
+from extproc.edge.kek import kek_of
 from extproc.edge.offload import Offload
 from extproc.edge.policy_embedded import EmbeddedPolicy
-from extproc.edge.snapshot import Credentials, follow
+from extproc.edge.snapshot import Follower, on_socket
+from extproc.edge.snapshot_copy import Copy
 from extproc.edge.spool import Spool
 
 log = logging.getLogger("extproc")
 
-PLANE: Final = "extproc-0"
 DRAIN_S: Final = 10.0
 """How long exchanges under way may go on after SIGTERM."""
+MANY: Final = 1000
+"""Keys that a snapshot must have gained for the collector to be told that they stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which worker this is, and where control is: on this machine, or at a HOST:PORT, with a token for the first time."""
+
+    worker: int = 0
+    control: str | None = None
+    token: Path | None = None
 
 
 class Plane:
     """What new exchanges begin with, exchanged whole when a snapshot comes."""
 
-    def __init__(self, settings: Settings, credentials: Credentials) -> None:
-        self.limits = settings.limits
-        self.credentials = credentials
+    def __init__(self, name: str, settings: Settings, credentials: Credentials) -> None:
+        self.name, self.limits, self.credentials = name, settings.limits, credentials
         self.world = self._world(Snapshot("none"))
 
     def swap(self, snapshot: Snapshot) -> None:
         """Exchanges that begin from now on see `snapshot`; those under way keep theirs."""
+        grown = len(snapshot.keys) - len(self.world.snapshot.keys)
         self.world = self._world(snapshot)
+        if grown >= MANY:
+            gc.freeze()  # a collection that walked them would hold up requests; without this they are walked once a while
 
     def _world(self, snapshot: Snapshot) -> World:
-        return World(snapshot, self.limits, PLANE, VERSION, self.credentials.peppers(snapshot))
+        return World(snapshot, self.limits, self.name, VERSION, self.credentials.peppers(snapshot))
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, place: Place) -> None:
     """Serve until SIGTERM or SIGINT, then let what is under way finish."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     policy = EmbeddedPolicy.load_apart(policy_folder(settings.policy), timeout_ms=settings.policy_timeout_ms)
+    local = plane_name(place.worker)
+    away = await enrolled(settings, place.control, place.token) if place.control else None
     credentials = Credentials(settings)
-    plane = Plane(settings, credentials)
-    spool = Spool(settings.spool_dir, settings.spool)
+    plane = Plane(away.plane if away else local, settings, credentials)
+    spool = Spool(settings.spool_of(local), settings.spool, plane=local)
     spool.start()
-    copy = settings.data / "planes" / PLANE / "snapshot.json"
-    following = asyncio.ensure_future(follow(settings.run / "snapshot.sock", plane.swap, copy))
-    await asyncio.sleep(0)  # one step of it: a copy on disk is in force before the first request
+    follower = _follower(settings, local, away, plane)
+    follower.start()  # a copy on disk is in force before the first request
+    following = asyncio.ensure_future(follower.run())
     offload = Offload()
     gate = Gate(lambda: plane.world, policy, spool, credentials, offload)
-    server = await serve(settings.run / "extproc.sock", gate)
+    gate.rehashed = follower.rehashed
+    server = await serve(settings.socket_of(place.worker), gate)
     gc.collect()
     gc.freeze()  # what start-up made lives as long as the process: the collector need not walk it again
     log.info("ready: rules %s, snapshot %s", policy.revision, plane.world.snapshot.revision)
@@ -84,6 +106,11 @@ async def run(settings: Settings) -> None:
     await spool.close()
 
 
+def _follower(settings: Settings, local: str, away: Away | None, plane: Plane) -> Follower:
+    connect = away.connect if away else on_socket(settings.run / "snapshot.sock")
+    return Follower(plane.name, connect, plane.swap, Copy(settings.copy_of(local), local, kek_of(settings).read))
+
+
 async def quiet(server: Server, gate: Gate) -> None:
     """Wait until no exchange is under way, at most DRAIN_S."""
     with contextlib.suppress(TimeoutError):
@@ -97,12 +124,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="extproc", description="Portcullis data plane: governs what Envoy shows it.")
     parser.add_argument("--data", type=Path)
     parser.add_argument("-c", "--config", type=Path)
+    parser.add_argument("--worker", type=int, default=0, choices=range(MOST_WORKERS), metavar="N", help="which of this machine's, from 0")
+    parser.add_argument("--control", type=address, metavar="HOST:PORT", help="control's listener for planes, on another machine")
+    parser.add_argument("--enrol-token-file", type=Path, metavar="FILE", help="the one-time token, for the first start with --control")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     os.umask(0o077)
+    place = Place(args.worker, args.control, args.enrol_token_file)
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
-            runner.run(run(load(args.config, args.data, os.environ)))
+            runner.run(run(load(args.config, args.data, os.environ), place))
     except PortcullisError as why:
         print(why, file=sys.stderr)  # noqa: T201 - the supervisor shows a part's last line to people
         return 1

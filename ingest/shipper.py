@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from ingest.keyless import Keyless, is_keyless
 from ingest.ledger import Ledger, Plan
 from ingest.rotation import Rotation
 from ingest.spool_reader import Cursor, Record, SpoolReader
-from ingest.witness import Candidate, Known, Story, Writer
+from ingest.witness import Candidate, Known, Story, Writer, Writers
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,8 @@ UNLINED_KEPT: Final = 5_000
 class Places:
     """Where things lie."""
 
-    spool: Path
+    spools: tuple[Path, ...]
+    """A folder for each worker of the data plane."""
     access_log: Path
     ledger: Path
     envoy_admin: Path | None = None
@@ -60,15 +61,16 @@ class Shipper:
         self._plan = None if done else plan
         self._recovering = not done
         self._columns: list[list[Any]] | None = None  # of the plan's rows
-        self._distrust = plan is None  # no ledger: what the spool holds may be stored already
         state: dict[str, Any] = plan.after if plan else {}
-        self._stored = Cursor(*state.get("spool", (0, 0)))
-        self.reader = SpoolReader(places.spool, self._stored)
-        self.reader.counts.update(state.get("spool_counts", {}))
+        self._distrust = "spools" not in state  # no ledger, or an older one: what the spool holds may be stored already
+        self._stored = _cursors(state)
+        self.counts: Counter[str] = Counter(state.get("spool_counts", {}))
+        """What was found in all spools."""
+        self.readers = [SpoolReader(folder, self._stored.get(folder.name, Cursor()), self.counts) for folder in places.spools]
         self.log = AccessLog(places.access_log, LogCursor(*state.get("log", (0, 0))))
         admin = places.envoy_admin
         self._rotation = Rotation(places.access_log, lambda: reopen_logs(admin)) if admin else None
-        self.story = Story.from_json(state.get("story", {}), places.spool.name)
+        self.story = Story.from_json(state.get("story", {}), places.spools[0].name)
         self.keyless = Keyless.from_json(state.get("keyless", []))
         self.batcher = Batcher()
         self._number: int = state.get("number", 0)
@@ -84,12 +86,11 @@ class Shipper:
     def step(self, now: int) -> bool:
         """Do what is to be done now (ns of the Unix epoch). True if there may be more at once. Raises EngineDownError."""
         self._carry_out()
-        writer = self.reader.writer()
-        records, drained = self.reader.read(writer)
-        for record in records:
-            self._record(record, now)
+        writers = Writers(tuple(reader.writer() for reader in self.readers))
+        behind = [reader for reader, writer in zip(self.readers, writers.present, strict=True) if not self._read(reader, writer, now)]
+        drained = not behind
         more_lines = self._read_log()
-        self._second_witness(now, now if drained and not more_lines else None, writer)
+        self._second_witness(now, now if drained and not more_lines else None, writers)
         self._collect(now)
         if self._is_due(now):
             self._store(now)
@@ -118,17 +119,25 @@ class Shipper:
 
     def _remember(self) -> None:
         """Find the open intents again, in the segments that are kept for them."""
-        for record in self.reader.again():
-            if record.kind == "intent":
-                self.story.counts["intents"] -= 1
-                self.story.intent(record.row, record.segment, record.writer)
-            elif record.kind == "row" and isinstance(record.row, dict):
-                self.story.again(record.row)
+        for reader in self.readers:
+            for record in reader.again():
+                if record.kind == "intent":
+                    self.story.counts["intents"] -= 1
+                    self.story.intent(record.row, record.segment, record.writer, reader.name)
+                elif record.kind == "row" and isinstance(record.row, dict):
+                    self.story.again(record.row)
 
-    def _record(self, record: Record, now: int) -> None:
+    def _read(self, reader: SpoolReader, writer: Writer, now: int) -> bool:
+        """Read a spool on; whether that is all that was there."""
+        records, drained = reader.read(writer)
+        for record in records:
+            self._record(record, now, reader.name)
+        return drained
+
+    def _record(self, record: Record, now: int, spool: str) -> None:
         self._changed = True
         if record.kind == "intent":
-            self.story.intent(record.row, record.segment, record.writer)
+            self.story.intent(record.row, record.segment, record.writer, spool)
         elif record.kind == "row" and isinstance(record.row, dict):
             self.story.row(record.row, now)
         else:
@@ -149,8 +158,8 @@ class Shipper:
 
     # ── deciding ───────────────────────────────────────────────────────────────
 
-    def _second_witness(self, now: int, drained_at: int | None, writer: Writer) -> None:
-        candidates = self.story.overdue(now, drained_at, writer)
+    def _second_witness(self, now: int, drained_at: int | None, writers: Writers) -> None:
+        candidates = self.story.overdue(now, drained_at, writers)
         if candidates:
             self._changed = True
             self.story.settle(candidates, self._known([candidate.row for candidate in candidates], candidates))
@@ -212,14 +221,16 @@ class Shipper:
 
     def _planned(self, rows: list[Row]) -> Plan:
         self._number += 1
-        spool, log_at = self.reader.cursor, self.log.cursor
-        token = f"{self._places.spool.name}/{spool.segment}+{spool.offset}/{log_at.inode}+{log_at.offset}/{self._number}"
+        log_at = self.log.cursor
+        spools = {reader.name: [reader.cursor.segment, reader.cursor.offset] for reader in self.readers}
+        read_to = ",".join(f"{name}/{segment}+{offset}" for name, (segment, offset) in spools.items())
+        token = f"{read_to}/{log_at.inode}+{log_at.offset}/{self._number}"
         if rows:
             token += f"/{rows[0]['id']}"
         dead, self._dead = self._dead, []
         after = {
-            "spool": [spool.segment, spool.offset],
-            "spool_counts": dict(self.reader.counts),
+            "spools": spools,
+            "spool_counts": dict(self.counts),
             "log": [log_at.inode, log_at.offset],
             "number": self._number,
             "keyless": self.keyless.to_json(),
@@ -240,8 +251,10 @@ class Shipper:
         self._put_aside(plan.dead)
         self._ledger.stored(plan)
         self._plan = self._columns = None
-        self._stored = Cursor(*plan.after["spool"])
-        self.reader.delete(self._stored, (intent.segment for intent in self.story.open.values()), self._places.dead)
+        self._stored = _cursors(plan.after)
+        for reader in self.readers:
+            needed = (intent.segment for intent in self.story.open.values() if intent.spool == reader.name)
+            reader.delete(self._stored.get(reader.name, Cursor()), needed, self._places.dead)
         if self._rotation:
             self._rotation.forget(LogCursor(*plan.after["log"]))
         self._on_stored(plan.rows)
@@ -290,3 +303,8 @@ class Shipper:
         self._places.dead.mkdir(parents=True, exist_ok=True, mode=0o700)
         with (self._places.dead / "rows.jsonl").open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.writelines(json.dumps(row) + "\n" for row in dead)
+
+
+def _cursors(state: dict[str, Any]) -> dict[str, Cursor]:
+    """How far each spool is read."""
+    return {name: Cursor(*at) for name, at in state.get("spools", {}).items()}

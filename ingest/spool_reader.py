@@ -50,11 +50,12 @@ class Cursor:
 
 
 class SpoolReader:
-    """The reader of one folder."""
+    """The reader of one folder. `counts`: where torn and corrupt ends are counted; several readers may share them."""
 
-    def __init__(self, folder: Path, cursor: Cursor) -> None:
+    def __init__(self, folder: Path, cursor: Cursor, counts: Counter[str] | None = None) -> None:
+        self.name = folder.name
         self.cursor = cursor
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter() if counts is None else counts
         self._folder = folder
         self._headers: dict[int, Header] = {}
         self._told: dict[int, Tail] = {}

@@ -58,13 +58,31 @@ class Writer:
         return self.life if writer == self.name else Life.DEAD
 
 
+@dataclass(frozen=True, slots=True)
+class Writers:
+    """The present writers of all spools. Whose an exchange was of which no record is known yet can't be told."""
+
+    present: tuple[Writer, ...]
+
+    @property
+    def life(self) -> Life:
+        """Alive as long as one of them is: a record may still come."""
+        lives = [writer.life for writer in self.present]
+        return next((life for life in (Life.ALIVE, Life.STOPPED) if life in lives), Life.DEAD)
+
+    def of(self, writer: str) -> Life:
+        """What became of `writer`: a former life is dead."""
+        return next((each.life for each in self.present if each.name == writer), Life.DEAD)
+
+
 @dataclass(slots=True)
 class OpenIntent:
-    """An exchange that may use a credential and has no row yet. `segment`: where its record stands."""
+    """An exchange that may use a credential and has no row yet. `segment`, of the spool `spool`: where its record stands."""
 
     row: Mapping[str, Any]
     segment: int
     writer: str
+    spool: str = ""
     orphan_since: int | None = None
 
 
@@ -133,14 +151,14 @@ class Story:
 
     # ── what is read ───────────────────────────────────────────────────────────
 
-    def intent(self, row: Mapping[str, Any], segment: int, writer: str) -> None:
+    def intent(self, row: Mapping[str, Any], segment: int, writer: str, spool: str = "") -> None:
         """An intent from the spool."""
         name = row["id"]
         if name in self._seen or name in self._written:
             return
         if name not in self.open:
             self.counts["intents"] += 1
-        self.open[name] = OpenIntent(row, segment, writer)
+        self.open[name] = OpenIntent(row, segment, writer, spool)
 
     def row(self, row: Row, now: int) -> None:
         """A finished exchange from the spool."""
@@ -192,7 +210,7 @@ class Story:
 
     # ── what time decides ──────────────────────────────────────────────────────
 
-    def overdue(self, now: int, drained_at: int | None, writer: Writer) -> list[Candidate]:
+    def overdue(self, now: int, drained_at: int | None, writer: Writer | Writers) -> list[Candidate]:
         """Rows that the second witness is to write, given that all records up to `drained_at` have been read."""
         self._let_gone_go(now)
         if drained_at is None:
@@ -275,7 +293,7 @@ class Story:
             if not self._pending_names[key]:
                 del self._pending_names[key]
 
-    def _judged(self, line: Line, drained_at: int, writer: Writer) -> Candidate | None:
+    def _judged(self, line: Line, drained_at: int, writer: Writer | Writers) -> Candidate | None:
         intent = self.open.get(line.id)
         life = writer.of(intent.writer) if intent else writer.life
         grace = 0 if life is not Life.ALIVE else OPEN_GRACE if intent else GRACE
@@ -295,7 +313,7 @@ class Story:
 
     # ── intents that wait for rows ─────────────────────────────────────────────
 
-    def _orphans(self, now: int, writer: Writer) -> list[Candidate]:
+    def _orphans(self, now: int, writer: Writer | Writers) -> list[Candidate]:
         found = []
         for name, intent in self.open.items():
             if writer.of(intent.writer) is not Life.DEAD:

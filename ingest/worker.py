@@ -40,7 +40,13 @@ class Standing:
 
 def places(settings: Settings) -> Places:
     """Where ingest finds and keeps things."""
-    return Places(settings.spool_dir, settings.access_log, settings.data / "ingest", settings.run / "envoy-admin.sock")
+    return Places(_spools(settings), settings.access_log, settings.data / "ingest", settings.run / "envoy-admin.sock")
+
+
+def _spools(settings: Settings) -> tuple[Path, ...]:
+    """Those of the workers that there are, and of workers that there were: what lies in theirs is still to be stored."""
+    former = {folder.name for folder in settings.spools.glob("*") if folder.is_dir()} - set(settings.planes)
+    return tuple(settings.spool_of(plane) for plane in (*settings.planes, *sorted(former)))
 
 
 class Worker:
@@ -146,9 +152,14 @@ class Worker:
             log.warning("audit: the last rows stay in the spool for the next start: %s", error)
 
     def _take_stand(self, shipper: Shipper) -> None:
-        counts = {**shipper.reader.counts, **shipper.story.counts}
+        counts = {**shipper.counts, **shipper.story.counts}
         self._standing = Standing(
-            counts, len(shipper.story.open), shipper.spooled, shipper.keyless.held, shipper.reader.unread(), self._trouble
+            counts,
+            len(shipper.story.open),
+            shipper.spooled,
+            shipper.keyless.held,
+            sum(reader.unread() for reader in shipper.readers),
+            self._trouble,
         )
 
 

@@ -1,12 +1,7 @@
-"""The plane's end of the snapshot push.
+"""The plane's end of the snapshot push; what is said, and in what shape, is told in snapshot_wire.py.
 
-    plane   ──► {"plane": name, "version": text, "revision": what is in force}         on connecting
-    control ──► {"snapshot": {…}}                                                     at once, and on every change
-    plane   ──► {"revision": text, "problem": ""}                                     in force; or why it is not
-
-Each message is JSON behind its length in bytes (4, big endian). Secrets in a snapshot are sealed and
-keys are hashes, so the copy that a plane keeps on disk, to start from while control is down, is as
-safe as the wire. It is written before the answer: a plane never restarts into a key that it said is gone.
+A push is staged beside what is in force, a piece at a time between requests, and put in force by one assignment at its end. Then it
+is written to the copy on disk, and only then answered: a plane never restarts into a key that it said is gone.
 """
 
 from __future__ import annotations
@@ -14,167 +9,175 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-import orjson
-
 from contracts import VERSION
-from contracts.errors import GateUnavailable, Unusable
-from contracts.settings import Settings
-from contracts.snapshot import CredentialRecord, Snapshot, snapshot_of
-from custody import store
-from custody.keyring import Keyring, Label
-from custody.secret import Secret
-from extproc.edge.vault_file import kek_file, open_keys
+from contracts.errors import Unusable
+from contracts.snapshot import LiveSecret, Snapshot
+from custody import virtual_key
+from extproc.edge.snapshot_build import Assembly, Push
+from extproc.edge.snapshot_copy import Copy
+from extproc.edge.snapshot_wire import SILENCE_S, STILL, framed, message, read_message, receive
 
 log = logging.getLogger("extproc.snapshot")
 
-MAX_BYTES: Final = 256 << 20
 _PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 0.5
 """A plane that lost control comes back within this, so that a revocation waits no longer."""
-UNUSABLE_CREDENTIAL: Final = "The gate can't use its own credential for this model. Tell whoever runs it."
+_MOST_TOLD: Final = 500
+"""Keys that control is told of at once; one that is left out is told of at its next use."""
+_TOLD_AFTER_S: Final = 0.2
+_REFUSED: Final = b'{"refused"'
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Connect = Callable[[], Awaitable[Connection]]
+"""Reaches control. Raises OSError where it is not there."""
 
 
-def framed(message: object) -> bytes:
-    """A message as it crosses the socket."""
-    body = orjson.dumps(message)
-    return len(body).to_bytes(4, "big") + body
+def on_socket(path: Path) -> Connect:
+    """Control on this machine."""
+    return lambda: asyncio.open_unix_connection(path)
 
 
-async def receive(reader: asyncio.StreamReader) -> dict[str, Any]:
-    """The next message. Raises EOFError where the other end is gone, ValueError where it sent something else."""
-    length = int.from_bytes(await reader.readexactly(4), "big")
-    if length > MAX_BYTES:
-        raise ValueError("the message is longer than any snapshot")
-    message = orjson.loads(await reader.readexactly(length))
-    if not isinstance(message, dict):
-        raise TypeError("the message is no object")
-    return message
+class Follower:
+    """Starts from the copy, then does what control says. `on_snapshot` raises Unusable to stay with the old one."""
 
+    def __init__(self, plane: str, connect: Connect, on_snapshot: Callable[[Snapshot], None], copy: Copy) -> None:
+        self._plane, self._connect, self._on_snapshot, self._copy = plane, connect, on_snapshot, copy
+        self._assembly = Assembly()
+        self._rehashed: dict[str, dict[str, str]] = {}
+        self._news = asyncio.Event()
 
-async def follow(path: Path, on_snapshot: Callable[[Snapshot], None], copy: Path, plane: str = "extproc-0") -> NoReturn:
-    """Start from the copy, then do what control says, for ever. `on_snapshot` raises Unusable to stay with the old one."""
-    follower = _Follower(path, on_snapshot, copy, plane)
-    follower.start()
-    pause = _PAUSE_S
-    while True:
-        if await follower.conversation():
-            pause = _PAUSE_S
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, _LONGEST_PAUSE_S)
-
-
-class _Follower:
-    def __init__(self, path: Path, on_snapshot: Callable[[Snapshot], None], copy: Path, plane: str) -> None:
-        self.path, self.on_snapshot, self.copy, self.plane = path, on_snapshot, copy, plane
-        self.revision = ""
+    @property
+    def revision(self) -> str:
+        """What is in force; empty: nothing."""
+        return self._assembly.snapshot.revision
 
     def start(self) -> None:
-        """Take the copy in force, where there is one that can be used."""
+        """Take the copy in force, where there is one that can be used. Blocks; nothing is served yet."""
         try:
-            self.take(orjson.loads(self.copy.read_bytes()))
-        except FileNotFoundError:
-            return
-        except (OSError, ValueError, KeyError, TypeError, Unusable) as error:
-            log.warning("%s can't be used (%s); every request is refused until control sends a snapshot", self.copy, type(error).__name__)
+            found = self._copy.load()
+            if found is not None:
+                self._on_snapshot(found.snapshot)
+                self._assembly = found
+        except Unusable as error:
+            log.warning("%s; every request is refused until control sends a snapshot", error)
 
-    def take(self, document: dict[str, Any]) -> None:
-        snapshot = snapshot_of(document)
-        self.on_snapshot(snapshot)
-        self.revision = snapshot.revision
+    async def run(self) -> NoReturn:
+        """Follow for ever."""
+        pause = _PAUSE_S
+        try:
+            while True:
+                if await self._conversation():
+                    pause = _PAUSE_S
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+        finally:
+            self._copy.close()
 
-    async def conversation(self) -> bool:
+    def rehashed(self, key_id: str, old: LiveSecret, new: LiveSecret) -> None:
+        """Tell control that a key's secret, known by `old`, is `new` under the newest pepper."""
+        if len(self._rehashed) < _MOST_TOLD:
+            self._rehashed[key_id] = {"old": old.hash, "new": virtual_key.told(new)}
+            self._news.set()
+
+    async def _conversation(self) -> bool:
         """One connection, until it ends; whether there was one."""
         try:
-            reader, writer = await asyncio.open_unix_connection(self.path)
+            reader, writer = await self._connect()
         except OSError:
             return False
+        except Unusable as error:
+            log.warning("%s", error)
+            return False
+        pushes: asyncio.Queue[Push] = asyncio.Queue()
+        keeping, telling = asyncio.ensure_future(self._kept(pushes, writer)), asyncio.ensure_future(self._told(writer))
         try:
-            writer.write(framed({"plane": self.plane, "version": VERSION, "revision": self.revision}))
+            writer.write(framed(message(self._greeting())))
             while True:
-                message = await receive(reader)
-                writer.write(framed(await self.answer(message["snapshot"])))
-                await writer.drain()
+                async with asyncio.timeout(SILENCE_S):
+                    body = await receive(reader)
+                if body != STILL:
+                    self._heard(body, pushes)
+                await asyncio.sleep(0)  # what is read already does not keep the requests waiting
         except (OSError, EOFError):
             log.info("control is gone; snapshot %s stays in force", self.revision or "none")
+        except Unusable as error:
+            log.warning("control refuses this plane: %s", error)
         except (ValueError, KeyError, TypeError):
             log.warning("control sent what is no snapshot; %s stays in force", self.revision or "none")
         finally:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+            self._assembly.drop()
+            await self._hung_up(keeping, telling, pushes, writer)
         return True
 
-    async def answer(self, document: dict[str, Any]) -> dict[str, str]:
-        """Put a snapshot in force, keep its copy, and say so."""
+    def _greeting(self) -> dict[str, Any]:
+        return {"plane": self._plane, "version": VERSION, "epoch": self._assembly.epoch, "revision": self.revision}
+
+    def _heard(self, body: bytes, pushes: asyncio.Queue[Push]) -> None:
+        if body.startswith(_REFUSED):
+            raise Unusable(str(read_message(body)["refused"]))
+        push = self._assembly.feed(body)
+        if push is None:
+            return
+        trouble = push.trouble
         try:
-            self.take(document)
-            await asyncio.to_thread(keep, self.copy, orjson.dumps(document))
+            if not trouble:
+                self._on_snapshot(push.snapshot)
         except Unusable as error:
-            return {"revision": str(document["revision"]), "problem": str(error)}
-        except OSError as error:
-            return {"revision": str(document["revision"]), "problem": f"in force, but its copy can't be kept: {error.strerror}"}
-        return {"revision": self.revision, "problem": ""}
+            trouble = str(error)
+        if trouble:
+            pushes.put_nowait(replace(push, frames=(), trouble=trouble))
+        else:
+            self._assembly.accept(push)
+            pushes.put_nowait(push)
 
+    async def _kept(self, pushes: asyncio.Queue[Push], writer: asyncio.StreamWriter) -> None:
+        """Keep each push and answer it, while the next one may be in force already."""
+        while True:
+            push = await pushes.get()
+            problem = push.trouble or await self._keep(push)
+            in_force = "" if push.trouble else push.snapshot.revision
+            writer.write(framed(message({"revision": push.snapshot.revision, "in_force": in_force or self.revision, "problem": problem})))
+            pushes.task_done()
 
-def keep(copy: Path, text: bytes) -> None:
-    """Replace the copy, whole and durably, readable by its owner only."""
-    copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = copy.with_name(f".{copy.name}.{os.getpid()}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    fresh.rename(copy)
-    folder = os.open(copy.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-class Credentials:
-    """Opens what a snapshot holds sealed. An opened secret is kept, as a Secret, while its record is in the newest snapshot."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._kek = kek_file(settings.data)
-        self._keyring: Keyring | None = None
-        self._opened: dict[str, Secret] = {}
-
-    def open(self, snapshot: Snapshot, name: str) -> Secret:
-        """A provider's secret; empty where the model names no credential. Raises GateUnavailable where it can't be opened."""
-        if not name:
-            return Secret(b"")
-        record = snapshot.credentials.get(name)
-        if record is None:
-            raise GateUnavailable(UNUSABLE_CREDENTIAL)
-        known = self._opened.get(record.sealed)
-        if known is not None:
-            return known
+    async def _keep(self, push: Push) -> str:
+        """Write the copy; the problem there was. A write that has begun is waited for, whatever happens."""
+        writing: asyncio.Future[None] = asyncio.ensure_future(asyncio.to_thread(self._copy.keep, push))
         try:
-            secret = self._unsealed(_label(record), record.sealed)
-        except Unusable as error:
-            log.error("%s", error)  # noqa: TRY400 - the sentence says it all, and a trace could say more than it should
-            raise GateUnavailable(UNUSABLE_CREDENTIAL) from None
-        self._opened[record.sealed] = secret
-        return secret
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait([writing])
+            raise
+        except (OSError, Unusable) as error:
+            return f"in force, but its copy can't be kept: {error.strerror if isinstance(error, OSError) else error}"
+        return ""
 
-    def peppers(self, snapshot: Snapshot) -> dict[int, Secret]:
-        """The peppers of the keys' hashes. Called as a snapshot is taken: forgets what it no longer holds. Raises Unusable."""
-        peppers = {version: self._unsealed(store.pepper(version), sealed) for version, sealed in snapshot.peppers.items()}
-        held = {record.sealed for record in snapshot.credentials.values()}
-        self._opened = {sealed: secret for sealed, secret in self._opened.items() if sealed in held}
-        return peppers
+    async def _told(self, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await self._news.wait()
+            await asyncio.sleep(_TOLD_AFTER_S)
+            rehashed, self._rehashed = self._rehashed, {}
+            self._news.clear()
+            writer.write(framed(message({"rehashed": rehashed})))
+            await writer.drain()
 
-    def _unsealed(self, label: Label, sealed: str) -> Secret:
-        if self._keyring is None:
-            self._keyring = open_keys(self._kek)
-        return self._keyring.open(label, sealed)
-
-
-def _label(record: CredentialRecord) -> Label:
-    return store.credential(record.name, record.version)
+    async def _hung_up(
+        self, keeping: asyncio.Future[None], telling: asyncio.Future[None], pushes: asyncio.Queue[Push], writer: asyncio.StreamWriter
+    ) -> None:
+        """End the conversation; what is in force and not kept yet is kept first."""
+        joined = asyncio.ensure_future(pushes.join())
+        try:
+            await asyncio.wait([joined, keeping], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            writer.close()
+            for task in (joined, keeping, telling):
+                task.cancel()
+            for end in await asyncio.gather(joined, keeping, telling, return_exceptions=True):
+                if isinstance(end, Exception) and not isinstance(end, OSError):
+                    log.error("snapshot: %s", type(end).__name__)
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()

@@ -1,4 +1,4 @@
-"""The control process, real, and a plane that follows it."""
+"""The control process, real; planes that follow it are in planes_parts.py."""
 
 from __future__ import annotations
 
@@ -10,15 +10,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from contracts.settings import Settings
-from contracts.snapshot import Snapshot
-from extproc.edge.snapshot import Credentials, follow
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 20.0
@@ -149,37 +144,3 @@ class ControlPart:
         return subprocess.run(
             line, cwd=self.data.parent, env={**self.environ, **(environ or {})}, capture_output=True, text=True, timeout=60, check=False
         )
-
-
-@dataclass
-class PlanePart:
-    """A plane's follower, and the snapshots that it took."""
-
-    taken: list[Snapshot]
-    credentials: Credentials
-    copy: Path
-
-    @property
-    def revision(self) -> str:
-        """What is in force."""
-        return self.taken[-1].revision if self.taken else ""
-
-
-@asynccontextmanager
-async def plane(data: Path, name: str = "extproc-0", on_snapshot: Callable[[Snapshot], None] | None = None) -> AsyncIterator[PlanePart]:
-    """A plane that follows until the block ends."""
-    part = PlanePart([], Credentials(Settings(data=data)), data / "planes" / name / "snapshot.json")
-
-    def take(snapshot: Snapshot) -> None:
-        part.credentials.pepper(snapshot)
-        if on_snapshot:
-            on_snapshot(snapshot)
-        part.taken.append(snapshot)
-
-    following = asyncio.ensure_future(follow(data / "run" / "snapshot.sock", take, part.copy, name))
-    try:
-        yield part
-    finally:
-        following.cancel()
-        with suppress(asyncio.CancelledError):
-            await following

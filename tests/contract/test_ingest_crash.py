@@ -73,8 +73,8 @@ class World:
     """A spool and an access log that grow round by round, and what should be stored in the end."""
 
     def __init__(self, folder: Path) -> None:
-        self.places = Places(folder / "spool", folder / "access.jsonl", folder / "ingest")
-        self.spool = Spool(self.places.spool, SpoolSettings(), segment_bytes=6_000)
+        self.places = Places((folder / "spool",), folder / "access.jsonl", folder / "ingest")
+        self.spool = Spool(self.places.spools[0], SpoolSettings(), segment_bytes=6_000)
         self.exchanges = 0
         self.now = START
 
