@@ -9,13 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playbook import KEY_TEXT, NOW, PEPPER, PROVIDER_SECRET, SNAPSHOT, WORLD, completion
+from playbook import KEY_TEXT, NOW, PROVIDER_SECRET, SNAPSHOT, WORLD, completion
 from playbook import head as playbook_head
 
 from contracts.audit import Intent
 from contracts.settings import Spool as SpoolSettings
-from custody import virtual_key
-from extproc.core import body, headers, prompt
+from extproc.core import body, credentials, headers, keys, prompt
 from extproc.core.answer import buffered
 from extproc.core.dialects import named
 from extproc.core.effects import OpenRoute, PassHead
@@ -100,7 +99,6 @@ def _stages(policy: EmbeddedPolicy, spool: Spool) -> dict[str, float]:
     raw = pb.ProcessingRequest.FromString(second).request_body.body
     document = body.read(raw, max_depth=64)
     key = next(iter(SNAPSHOT.keys.values()))
-    presented = virtual_key.parse(KEY_TEXT)
     model, profile = SNAPSHOT.models["cheap"], SNAPSHOT.profiles["strict"]
     reading = prompt.understood(ROUTE, raw, 64)
     asker = Asker(key, SNAPSHOT.environments["dev"], profile, "")
@@ -125,7 +123,7 @@ def _stages(policy: EmbeddedPolicy, spool: Spool) -> dict[str, float]:
     return {
         "read the head's message": timed(lambda: envoy_wire.request_head(first, 0, NOW, "a" * 36, "b" * 36)),
         "make two ids": timed(driver.fresh_ids),
-        "key: parse and compare": timed(lambda: virtual_key.matches(PEPPER, virtual_key.parse(KEY_TEXT) or presented, key.secret_hash)),  # type: ignore[arg-type] # it parses
+        "key: parse, compare, look up": timed(lambda: keys.known(WORLD, head)),
         "headers: allow-list": timed(lambda: headers.strip(head.headers)),
         "write the head's answer": timed(lambda: envoy_wire.reply(pass_head, head.id)),
         "body: parse and examine": timed(lambda: body.read(raw, max_depth=64)),
@@ -133,6 +131,7 @@ def _stages(policy: EmbeddedPolicy, spool: Spool) -> dict[str, float]:
         "find personal data": timed(lambda: search(document, ROUTE.dialect.structural)),
         "policy input": timed(lambda: policy_input(WORLD, head, ROUTE, model, asker, reading, len(raw))),
         "verdict": timed(lambda: policy.decide(question), times=500),
+        "choose the credential": timed(lambda: credentials.open_to(WORLD, model, key)),
         "rename the model": timed(lambda: prompt.cleaned(raw, reading, verdict.actions, [prompt.named("tiny", reading.call)])),
         "intent and row to the spool": timed(recorded, times=500),
         "write the route's answer": timed(lambda: envoy_wire.reply(opened, head.id)),

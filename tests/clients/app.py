@@ -20,7 +20,7 @@ credentials:
   claude-main: {provider: claude, secret: {env: E2E_PROVIDER_SECRET}}
 models:
   gpt-4o-mini: {provider: local, credential: local-main, model: tiny, price: {input: 0.15, output: 0.60}}
-  gpt-4o: {provider: local, credential: local-main}
+  gpt-4o: {provider: local, credential: local-main, price: {input: 2.50, output: 10}}
   gpt-3.5-turbo-instruct: {provider: local, credential: local-main, price: {input: 1.5, output: 2}}
   text-embedding-3-small: {provider: local, credential: local-main, price: {input: 0.02, output: 0}}
   omni-moderation-latest: {provider: local, credential: local-main, price: {input: 0, output: 0}}

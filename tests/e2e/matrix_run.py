@@ -152,7 +152,8 @@ def observe(group: str) -> Observed:
 def _provider(cells: Sequence[Cell]) -> Observed:
     closed = f"  closed: {{dialect: openai, url: http://127.0.0.1:{free_port()}/v1, insecure: true}}\ncredentials:\n"
     declared = DECLARED.replace("credentials:\n", closed + "  closed-main: {provider: closed, secret: {env: E2E_PROVIDER_SECRET}}\n")
-    declared = declared.replace("models:\n", "models:\n  unreachable: {provider: closed, credential: closed-main}\n", 1)
+    unreachable = "models:\n  unreachable: {provider: closed, credential: closed-main, price: {input: 1, output: 1}}\n"
+    declared = declared.replace("models:\n", unreachable, 1)
     declared = declared.replace('models: [cheap, "gpt-4o*"]', 'models: ["*"]')
     with Stack(declared, settings=f"limits: {{upstream_timeout_s: {UPSTREAM_TIMEOUT_S}}}\n") as gate:
         run = Run(gate)
