@@ -183,16 +183,15 @@ def _graces(estate: Estate, at: int) -> Finding:
 
 
 def _prices(estate: Estate, at: int) -> Finding:
-    names = sorted(
-        name for name, kept in estate.of("model").items() if isinstance(kept.record, ModelRecord) and not _price(estate, kept.record, at)
-    )
+    models = (kept.record for kept in estate.of("model").values() if isinstance(kept.record, ModelRecord))
+    names = sorted(model.name for model in models if not _has_price(estate, model, at))
     if names:
         told = f"nobody knows what these cost: {_some(names)}"
         return Finding("prices", "warn", told, "declare a price, or allow it: environments.NAME.unpriced: allow")
     return _all_well("prices", "every model has one")
 
 
-def _price(estate: Estate, model: ModelRecord, at: int) -> bool:
+def _has_price(estate: Estate, model: ModelRecord, at: int) -> bool:
     kept = estate.of("provider").get(model.provider)
     if kept is None or not isinstance(kept.record, ProviderRecord):
         return False

@@ -53,7 +53,7 @@ class _Issuing:
         """The key and its secret."""
         kept, at = estate.of(KIND)[self.name], now()
         shown = self._issued.shown if self._issued else ""
-        found = {KIND: record_document(estate, kept, at), "secret": shown}
+        found: dict[str, Any] = {KIND: record_document(estate, kept, at), "secret": shown}
         if isinstance(kept.record, KeyRecord) and status != 201:  # noqa: PLR2004 - HTTP's Created
             found["old_secret_until"] = old_secret_until(kept.record, at)
         return Reply(status, found, {"etag": etag(kept)})

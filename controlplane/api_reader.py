@@ -45,24 +45,22 @@ def read(kind: type[T], raw: bytes) -> T:
 
 def given(kind: type, raw: bytes) -> dict[str, Any]:
     """The fields of `kind` that the body gives, and no defaults. Raises Problem (400), also where a field without a default is missing."""
-    problems: list[FieldProblem] = []
-    document = _document(raw, problems)
-    found = _fields(kind, document, "", problems) if isinstance(document, dict) else {}
-    if problems:
-        named = "; ".join(f"{error.field}: {error.detail}" for error in problems)
-        raise Problem(400, "invalid_request", named, problems)
-    return found
+    return _read(kind, raw, complete=True)
 
 
 def some(kind: type, raw: bytes) -> dict[str, Any]:
     """As `given`, where every field may be missing but one must be there: a change of what is named and of nothing else."""
-    problems: list[FieldProblem] = []
-    document = _document(raw, problems)
-    found = _fields(kind, document, "", problems, complete=False) if isinstance(document, dict) else {}
-    if problems:
-        raise Problem(400, "invalid_request", "; ".join(f"{error.field}: {error.detail}" for error in problems), problems)
+    found = _read(kind, raw, complete=False)
     if not found:
         raise Problem(400, "invalid_request", f"The body names nothing to change; it may name {', '.join(_known(kind))}.")
+    return found
+
+
+def _read(kind: type, raw: bytes, *, complete: bool) -> dict[str, Any]:
+    problems: list[FieldProblem] = []
+    found = _fields(kind, _document(raw, problems), "", problems, complete=complete)
+    if problems:
+        raise Problem(400, "invalid_request", "; ".join(f"{error.field}: {error.detail}" for error in problems), problems)
     return found
 
 
@@ -90,10 +88,7 @@ def _no_constant(name: str) -> Any:
 def _known(kind: type) -> dict[str, tuple[Any, bool]]:
     """Field → its type, and whether it must be there."""
     hints = typing.get_type_hints(kind)
-    return {
-        entry.name: (hints[entry.name], entry.default is MISSING and entry.default_factory is MISSING)
-        for entry in fields(kind)  # type: ignore[arg-type]  # every kind is a dataclass
-    }
+    return {entry.name: (hints[entry.name], entry.default is MISSING and entry.default_factory is MISSING) for entry in fields(kind)}
 
 
 def _fields(kind: type, document: Mapping[str, Any], path: str, problems: list[FieldProblem], *, complete: bool = True) -> dict[str, Any]:
@@ -117,31 +112,30 @@ def _shown(name: str) -> str:
 
 
 def _value(kind: Any, value: Any, path: str, problems: list[FieldProblem]) -> Any:
-    if kind is Any:
-        return value
     choices = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-    if value is None:
-        if types.NoneType not in choices:
+    if value is None or kind is Any:
+        if kind is not Any and types.NoneType not in choices:
             problems.append(FieldProblem(path, "can't be null"))
-        return None
+        return value
     chosen = next(choice for choice in choices if choice is not types.NoneType)
     origin = typing.get_origin(chosen)
     try:
-        if origin is tuple:
-            return tuple(_each(chosen, _expect(value, list, "an array"), path, problems))
+        if is_dataclass(chosen):
+            return _nested(typing.cast("type", chosen), value, path, problems)
         if origin is Mapping:
             inner = typing.get_args(chosen)[1]
             entries = _expect(value, dict, "an object")
             return {name: _value(inner, entry, f"{path}.{_shown(name)}", problems) for name, entry in entries.items()}
-        if is_dataclass(chosen):
-            kind = typing.cast("type", chosen)
-            before = len(problems)
-            inside = _fields(kind, _expect(value, dict, "an object"), path, problems)
-            return kind(**inside) if len(problems) == before else None
-        return _single(chosen, value)
+        return tuple(_each(chosen, _expect(value, list, "an array"), path, problems)) if origin is tuple else _single(chosen, value)
     except ValueError as error:
         problems.append(FieldProblem(path, str(error)))
         return None
+
+
+def _nested(kind: type, value: Any, path: str, problems: list[FieldProblem]) -> Any:
+    before = len(problems)
+    inside = _fields(kind, _expect(value, dict, "an object"), path, problems)
+    return kind(**inside) if len(problems) == before else None
 
 
 def _each(kind: Any, value: list[Any], path: str, problems: list[FieldProblem]) -> list[Any]:

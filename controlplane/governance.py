@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 from contracts.errors import Unusable
 from contracts.settings import Settings
-from contracts.snapshot import ProviderRecord
+from contracts.snapshot import KeyRecord, ProviderRecord
 from controlplane.actor import Actor
 from controlplane.estate import Change, Changes, Estate
 from controlplane.governance_events import events_of, fresh_id
@@ -65,7 +65,7 @@ class Governance:
 
     def __init__(self, settings: Settings, state: State, vault: Vault, estate: Estate) -> None:
         self.settings, self.state, self.vault, self.estate = settings, state, vault, estate
-        self.publisher = Publisher(estate, lambda reports, may: self.on_rehashed(reports, may))
+        self.publisher = Publisher(estate, self._heard)
         self.gateway = Gateway(settings)
         self.on_rehashed: Rehashed = lambda _reports, _may: None
         self.outbox_woken: Callable[[], None] = lambda: None
@@ -130,6 +130,10 @@ class Governance:
         self.outbox_woken()
         # The planes' answers are waited for outside: a slow plane holds up whoever changed something, and nobody after.
         return Done(step.new, step.made, tuple(await telling), step.reply)
+
+    def _heard(self, reports: Mapping[str, Any], may: Callable[[KeyRecord], bool]) -> None:
+        """A plane has hashed keys anew."""
+        self.on_rehashed(reports, may)
 
     def watch(self, task: asyncio.Future[Any]) -> None:
         """Let something go on that nobody waits for any more; what goes wrong with it is logged."""

@@ -104,6 +104,7 @@ def main() -> int:
     parser.add_argument("-c", "--config", type=Path)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # what a start does to the schema is no news, unless it fails
     os.umask(0o077)
     try:
         for warning in near_misses(os.environ):
