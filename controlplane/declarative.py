@@ -29,7 +29,7 @@ _UNENFORCED: Final = {
 def declared(text: str, file: str) -> Declared:
     """Read the file. Raises Unusable with one line for each problem there is."""
     top = read(text, file)
-    sections = top.fields(SECTIONS, ("organisation",))
+    sections = top.fields(SECTIONS)
     for section, sentence in _UNENFORCED.items():
         if section in sections and sections[section].entries():
             sections[section].wrong(sentence)

@@ -58,7 +58,7 @@ def export(estate: Estate) -> str:
     if estate.organisation:
         head.append(_yaml({"organisation": estate.organisation}).rstrip())
     sections = [section for kind in _ORDER if (section := _section(kind, estate))]
-    return "\n".join(["\n".join(head), *sections])
+    return "\n".join(head) + "\n" + "".join(sections)
 
 
 def _section(kind: str, estate: Estate) -> str:
@@ -80,7 +80,7 @@ def _entry(kind: str, record: Record, variable: str | None) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """Numbers and dates without quotation marks. Names keep theirs: a project may be called 2024."""
     if isinstance(value, Mapping):
-        return {name: _plain(inner) for name, inner in value.items()}
+        return {_plain(name): _plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
     return _Plain(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value

@@ -10,9 +10,10 @@ import pytest
 import yaml
 
 from contracts.errors import Unusable
+from contracts.snapshot import EnvironmentRecord, TeamRecord
 from contracts.usage import Price
 from controlplane.declarative import SECTIONS, declared
-from controlplane.declared import Declared
+from controlplane.declared import Declared, SecretSource
 from controlplane.declared_values import ACTIONS, DIALECTS, ROUTES, matches, secret_text
 from extproc.core import dialects
 from extproc.core.dialects import Route
@@ -76,15 +77,15 @@ def test_the_contracts_file_is_read() -> None:
     assert found.organisation == "acme"
     assert found.records["provider"]["openai"].url == "https://api.openai.com/v1"
     assert found.records["provider"]["claude"].dialect == "anthropic"
-    assert found.records["model"]["cheap"].price == Price(150_000_000, 600_000_000, "")
+    assert found.records["model"]["cheap"].prices == (Price(150_000_000, 600_000_000, ""),)
     assert (found.records["model"]["cheap"].upstream, found.records["model"]["cheap"].credential) == ("tiny", "")
     assert found.records["model"]["gpt-4o-mini"].credential == "openai-main"
     assert found.records["environment"]["health"].zero_data_retention
-    assert found.records["team"] == {"search": ("ranking", "suggest")}
+    assert found.records["team"] == {"search": TeamRecord("search", ("ranking", "suggest"))}
+    assert found.sources["openai-main"] == SecretSource("env", "OPENAI_API_KEY", 7)
     key = found.records["key"]["ranking-dev"]
     assert (key.models, key.routes, key.expires, key.profile) == (("cheap", "gpt-4o*"), ("chat", "embeddings"), 1798761600, "strict")
     assert found.records["profile"]["watch"].unscanned == "alert"
-    assert found.records["profile"]["default"].unscanned == "block"
 
 
 def test_what_keeps_less_than_asked_is_a_note() -> None:
@@ -127,11 +128,15 @@ def test_every_problem_is_told_at_once_with_its_line() -> None:
         ("keys/ranking-dev/models", ["cheep"], "no 'cheep' under models; did you mean 'cheap'?"),
         ("keys/ranking-dev/routes", ["chats"], "unknown route; did you mean 'chat'?"),
         # what is missing
-        ("organisation", None, "'organisation' is missing"),
         ("providers/local/url", None, "'url' is missing"),
         ("keys/ranking-dev/models", None, "'models' is missing"),
         ("keys/ranking-dev/environment", None, "'environment' is missing"),
         ("keys/ranking-dev/models", [], "names no model"),
+        ("keys/ranking-dev/providers", [], "names no provider"),
+        ("keys/ranking-dev/providers", ["opnai"], "keys.ranking-dev.providers[0]: no 'opnai' under providers; did you mean 'openai'?"),
+        ("credentials/openai-main/project", "search/rank", "team 'search' has no project 'rank'; did you mean 'ranking'?"),
+        ("credentials/openai-main/project", "find/ranking", "no 'find' under teams"),
+        ("credentials/openai-main/project", "search", "must be a team and its project, such as search/ranking"),
         ("keys/ranking-dev/routes", [], "names no route"),
         ("profiles/strict/prompt", {"CREDIT_CARD": "block"}, 'an entry for "*" is missing'),
         ("profiles/strict/answer", None, "'answer' is missing"),
@@ -144,6 +149,25 @@ def test_every_problem_is_told_at_once_with_its_line() -> None:
         ("keys/ranking-dev/expires", "2027-01-01T08:00:00", "has no time zone"),
         ("keys/ranking-dev/expires", "2027-02-30", "must be a date"),
         ("keys/ranking-dev/may_set_user", "maybe", "must be true or false"),
+        ("keys/ranking-dev/disabled", 1, "must be true or false"),
+        ("keys/ranking-dev/max_tokens", 0, "must be a whole number from 1"),
+        ("keys/ranking-dev/max_tokens", 100_000_001, "must be a whole number from 1"),
+        ("keys/ranking-dev/max_tokens", -1, "must be a whole number"),
+        ("keys/ranking-dev/max_tokens", "4k", "must be a whole number"),
+        ("keys/ranking-dev/owner", "two\nlines", "up to 200 characters of text on one line"),
+        ("keys/ranking-dev/owner", "x" * 201, "up to 200 characters of text on one line"),
+        ("keys/ranking-dev/labels", ["a"], "must be a table"),
+        ("keys/ranking-dev/labels", {"a b": "c"}, "a name starts"),
+        ("keys/ranking-dev/labels", {"a": "\x07"}, "keys.ranking-dev.labels.a: must be up to 200"),
+        ("keys/ranking-dev/labels", {f"l{number}": "x" for number in range(17)}, "has more than 16 of them"),
+        ("environments/dev/unpriced", "perhaps", "must be allow or refuse"),
+        ("environments/dev/retention/rows", "30", "environments.dev.retention.rows: must be a number of days, such as 30d"),
+        ("environments/dev/retention/content", "0d", "must be a number of days, such as 30d"),
+        ("environments/dev/retention/rows", "3 months", "must be a number of days, such as 30d"),
+        ("teams/search/disabled", "off", "teams.search.disabled: must be true or false"),
+        ("teams/search/projects/ranking/disabled", "off", "teams.search.projects.ranking.disabled: must be true or false"),
+        ("credentials/openai-main/draining", "soon", "must be true or false"),
+        ("providers/openai/private", "maybe", "must be true or false"),
         ("models/cheap/price/input", "free", "must be US dollars"),
         ("models/cheap/price/input", -1, "must be US dollars"),
         ("models/cheap/price/input", float("nan"), "must be US dollars"),
@@ -221,16 +245,18 @@ def test_urls_that_providers_have(url: str) -> None:
 
 def test_plain_http_to_a_network_must_be_meant() -> None:
     """`insecure: true` allows plain HTTP; on an https URL it is refused, as it could be misread."""
-    meant = {"dialect": "openai", "url": "http://10.0.0.1/v1", "insecure": True}
+    meant = {"dialect": "openai", "url": "http://192.0.2.1/v1", "insecure": True}
     assert base(changed("providers/openai", meant)).records["provider"]["openai"].insecure
     assert "remove it" in problems(changed("providers/openai/insecure", True))[0]
 
 
-def test_the_credential_of_a_model_is_found_or_asked_for() -> None:
-    """Left out it is the provider's only one; several are ambiguous; one of another provider is wrong."""
-    assert base(changed("models/gpt-4o-mini/credential", None)).records["model"]["gpt-4o-mini"].credential == "openai-main"
+def test_the_credential_of_a_model_may_be_left_out() -> None:
+    """Left out it is any of the provider's, however many there are; one of another provider, or of a project, is wrong."""
     second = {"provider": "openai", "secret": {"env": "B"}}
-    assert "ambiguous" in problems(changed("models/gpt-4o-mini/credential", None, "credentials/second", second))[0]
+    found = base(changed("models/gpt-4o-mini/credential", None, "credentials/second", second))
+    assert found.records["model"]["gpt-4o-mini"].credential == ""
+    owned = problems(changed("credentials/openai-main/project", "search/ranking"))
+    assert "'openai-main' is only for the project 'search/ranking'" in owned[0]
     assert "is for the provider 'openai'" in problems(changed("models/cheap/credential", "openai-main"))[0]
 
 
@@ -247,14 +273,13 @@ def test_words_that_yaml_takes_for_other_things_stay_names() -> None:
         .replace("ranking: {}", "2024: {}")
         .replace("project: ranking", "project: 2024")
     )
-    assert found.records["team"] == {"no": ("2024", "suggest")}
+    assert found.records["team"] == {"no": TeamRecord("no", ("2024", "suggest"))}
 
 
 def test_prices_are_exact() -> None:
     """A price that no binary fraction equals is kept to the nano-dollar."""
-    assert base(changed("models/cheap/price/input", 0.1, "models/cheap/price/output", "1.123456789")).records["model"]["cheap"].price == Price(
-        100_000_000, 1_123_456_789, ""
-    )
+    found = base(changed("models/cheap/price/input", 0.1, "models/cheap/price/output", "1.123456789"))
+    assert found.records["model"]["cheap"].prices == (Price(100_000_000, 1_123_456_789, ""),)
 
 
 def test_a_time_with_its_zone_is_read() -> None:
@@ -309,3 +334,27 @@ def test_the_reference_shows_a_file_that_is_read_and_names_everything(root: Path
     headings = re.findall(r"^## (.*)$", page, re.MULTILINE)
     assert {name for heading in headings for name in heading.split(", ")} == set(SECTIONS)
     assert all(f"`{word}`" in page for word in (*KINDS, *ACTIONS, *ROUTES, *DIALECTS))
+
+
+def test_what_keys_teams_credentials_and_environments_may_say() -> None:
+    """Each field beyond the contract's example is read into its record."""
+    text = changed(
+        "keys/ranking-dev/providers", ["local"], "keys/ranking-dev/addresses", ["10.0.0.0/8", "2001:DB8::1", "10.0.0.0/8"],
+        "keys/ranking-dev/max_tokens", 4096, "keys/ranking-dev/disabled", True, "keys/ranking-dev/owner", "Zoë, search",
+        "keys/ranking-dev/labels", {"cost.centre": "4711"}, "teams/search/disabled", True, "teams/search/projects/ranking", {"disabled": True},
+        "credentials/own", {"provider": "openai", "secret": {"file": "s"}, "project": "search/suggest", "draining": True},
+        "environments/dev/unpriced", "allow",
+    )  # fmt: skip
+    found = base(text).records
+    key = found["key"]["ranking-dev"]
+    assert (key.providers, key.addresses, key.max_tokens) == (("local",), ("10.0.0.0/8", "2001:db8::1/128"), 4096)
+    assert (key.disabled, key.owner, key.labels) == (True, "Zoë, search", {"cost.centre": "4711"})
+    assert found["team"]["search"] == TeamRecord("search", ("ranking", "suggest"), disabled=True, disabled_projects=("ranking",))
+    assert (found["credential"]["own"].project, found["credential"]["own"].draining) == ("search/suggest", True)
+    assert found["environment"]["dev"] == EnvironmentRecord("dev", content="full", keep_rows="30d", keep_content="3d", unpriced=True)
+
+
+def test_faults_of_what_is_missing_or_unreadable_are_told_once() -> None:
+    """A key without a team, with a list where a name belongs and a bad table has one problem for each."""
+    told = problems(changed("keys/ranking-dev/team", None, "keys/ranking-dev/environment", ["dev"], "keys/ranking-dev/models", [["cheap"]]))
+    assert sorted(line.split(":")[0] for line in told) == ["keys.ranking-dev", "keys.ranking-dev.environment", "keys.ranking-dev.models[0]"]
