@@ -90,9 +90,7 @@ class KekVariable:
     def read(self) -> Keyring:
         """Its keys, tried on a record."""
         if not self.exists():
-            raise Unusable(
-                f"vault: {self} is not set; set it to '1 ' and the base64 of 32 random bytes, such as of: openssl rand -base64 32"
-            )
+            raise Unusable(f"vault: {self} is not set; set it to '1 ' and what `openssl rand -base64 32` prints, and keep a copy")
         keyring = store.read_terms(self.environ[self.name].encode("utf-8", "replace"))
         if keyring is None:
             raise Unusable(f"vault: {self} holds no vault keys; each line must be a number, a blank and the base64 of 32 bytes")

@@ -1,89 +1,202 @@
-"""The vault's file and the admin token: made once, private, and never silently replaced."""
+"""The vault's keys and the admin token: made once, private, and never silently replaced."""
 
 from __future__ import annotations
 
+import base64
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
 from contracts.errors import Unusable
+from contracts.settings import Settings
 from controlplane.admin_token import AdminToken, make_token, read_token, token_file
-from controlplane.vault import open_vault
+from controlplane.estate import Estate
+from controlplane.vault import Vault, open_vault
 from custody import store
 from custody.reveal import REVEAL
 from custody.secret import Secret
-from extproc.edge.vault_file import kek_file, make_keys, open_keys
+from custody.virtual_key import parse, used
+from extproc.edge.kek import KekFile, KekVariable, kek_of
+
+EMPTY = Estate()
+
+
+def settings(data: Path, vault: str = "file") -> Settings:
+    """A system's, with this data folder."""
+    return Settings(data=data, vault=vault)
+
+
+def kek_file(data: Path) -> Path:
+    """The file of keys of a data folder."""
+    return data / "vault" / "kek"
+
+
+def peppered(vault: Vault) -> Estate:
+    """An estate in which something is sealed."""
+    return Estate(peppers=vault.first_pepper())
 
 
 def test_the_first_start_makes_the_keys_and_later_ones_use_them(tmp_path: Path) -> None:
     """0700 and 0600 from the first moment; what the first start sealed, the second opens."""
-    first = open_vault(tmp_path, "")
+    first = open_vault(settings(tmp_path), EMPTY)
     sealed = first.seal(store.credential("main", 1), Secret(b"sk-planted"))
-    pepper = first.new_pepper()
     file = kek_file(tmp_path)
     assert (stat.S_IMODE(file.stat().st_mode), stat.S_IMODE(file.parent.stat().st_mode)) == (0o600, 0o700)
     assert [path.name for path in file.parent.iterdir()] == ["kek"]
-    second = open_vault(tmp_path, pepper)
-    assert second.keyring.open(store.credential("main", 1), sealed).reveal(REVEAL) == b"sk-planted"
+    second = open_vault(settings(tmp_path), peppered(first))
+    assert second.open(store.credential("main", 1), sealed).reveal(REVEAL) == b"sk-planted"
 
 
 def test_a_start_that_died_before_its_first_record_is_made_good(tmp_path: Path) -> None:
-    """Keys without a sealed record are used, not replaced."""
-    text = (make_keys(kek_file(tmp_path)), kek_file(tmp_path).read_bytes())[1]
-    open_vault(tmp_path, "")
+    """Keys without a sealed record are used, not replaced; what was left of a file being written is gone."""
+    KekFile(kek_file(tmp_path)).make()
+    text = kek_file(tmp_path).read_bytes()
+    (tmp_path / "vault" / ".kek.new").write_bytes(b"1 half a key")
+    open_vault(settings(tmp_path), EMPTY)
     assert kek_file(tmp_path).read_bytes() == text
+    assert [path.name for path in (tmp_path / "vault").iterdir()] == ["kek"]
 
 
 def test_lost_keys_are_never_made_anew(tmp_path: Path) -> None:
     """Where something is sealed, a missing file is an error that says so; a new one would lose everything for good."""
-    pepper = open_vault(tmp_path, "").new_pepper()
+    estate = peppered(open_vault(settings(tmp_path), EMPTY))
     kek_file(tmp_path).unlink()
     with pytest.raises(Unusable, match="restore the file from your backup"):
-        open_vault(tmp_path, pepper)
+        open_vault(settings(tmp_path), estate)
     assert not kek_file(tmp_path).exists()
 
 
 def test_another_vaults_keys_are_noticed_at_start(tmp_path: Path) -> None:
     """The pepper does not open under them."""
-    pepper = open_vault(tmp_path / "a", "").new_pepper()
-    open_vault(tmp_path / "b", "")
-    with pytest.raises(Unusable, match="another vault's key"):
-        open_vault(tmp_path / "b", pepper)
+    estate = peppered(open_vault(settings(tmp_path / "a"), EMPTY))
+    open_vault(settings(tmp_path / "b"), EMPTY)
+    with pytest.raises(Unusable, match=r"pepper 'virtual-keys' \(version 1\) can't be unsealed: another vault's key"):
+        open_vault(settings(tmp_path / "b"), estate)
 
 
 def test_keys_are_never_overwritten(tmp_path: Path) -> None:
     """Making them twice fails, and the first ones stay."""
-    make_keys(kek_file(tmp_path))
+    KekFile(kek_file(tmp_path)).make()
     text = kek_file(tmp_path).read_bytes()
     with pytest.raises(Unusable, match="never overwritten"):
-        make_keys(kek_file(tmp_path))
+        KekFile(kek_file(tmp_path)).make()
     assert kek_file(tmp_path).read_bytes() == text
+
+
+# ── keys from a variable ──────────────────────────────────────────────────────
+
+
+def line(term: int) -> str:
+    """A line of keys."""
+    return f"{term} {base64.b64encode(os.urandom(32)).decode()}\n"
+
+
+def test_a_variable_holds_the_same_text_as_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its newest term seals, no file is made, and what an older term sealed opens too."""
+    one, two = line(1), line(2)
+    monkeypatch.setenv("GATE_KEK", one)
+    estate = peppered(open_vault(settings(tmp_path, "env:GATE_KEK"), EMPTY))
+    monkeypatch.setenv("GATE_KEK", two + one)
+    vault = open_vault(settings(tmp_path, "env:GATE_KEK"), estate)
+    assert vault.keyring.newest == 2
+    assert not (tmp_path / "vault").exists()
+    assert one.split()[1] not in repr(vault)
+
+
+def test_a_variable_is_never_invented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not set, or set to something else: the sentence names it, says what to set, and shows nothing of it."""
+    monkeypatch.delenv("GATE_KEK", raising=False)
+    with pytest.raises(Unusable, match=r"GATE_KEK is not set; set it to '1 ' and what `openssl rand -base64 32` prints"):
+        open_vault(settings(tmp_path, "env:GATE_KEK"), EMPTY)
+    monkeypatch.setenv("GATE_KEK", "sk-not-a-key")
+    with pytest.raises(Unusable, match="GATE_KEK holds no vault keys") as refused:
+        open_vault(settings(tmp_path, "env:GATE_KEK"), EMPTY)
+    assert "sk-not-a-key" not in str(refused.value)
+
+
+def test_a_variable_gets_its_new_term_from_whoever_sets_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A rotation says which line to add."""
+    monkeypatch.setenv("GATE_KEK", line(3))
+    vault = open_vault(settings(tmp_path, "env:GATE_KEK"), EMPTY)
+    with pytest.raises(Unusable, match="GATE_KEK, which only you can change: add the line '4 '"):
+        vault.add_term()
+    assert not vault.forget_old_terms()
+
+
+def test_the_setting_says_where_keys_come_from(tmp_path: Path) -> None:
+    """The file under the data folder, or a variable by its name."""
+    assert kek_of(settings(tmp_path)) == KekFile(kek_file(tmp_path))
+    found = kek_of(settings(tmp_path, "env:GATE_KEK"))
+    assert isinstance(found, KekVariable)
+    assert found.name == "GATE_KEK"
+
+
+# ── terms of the file ─────────────────────────────────────────────────────────
+
+
+def test_a_new_term_joins_the_file_and_an_old_one_leaves_it(tmp_path: Path) -> None:
+    """Each is on the disk before it is used; the file stays private."""
+    vault = open_vault(settings(tmp_path), EMPTY)
+    vault.add_term()
+    assert KekFile(kek_file(tmp_path)).read().terms.keys() == {1, 2}
+    vault.forget_old_terms()
+    assert KekFile(kek_file(tmp_path)).read().terms.keys() == {2}
+    assert stat.S_IMODE(kek_file(tmp_path).stat().st_mode) == 0o600
+
+
+def test_a_file_that_can_t_be_written_keeps_its_terms(tmp_path: Path) -> None:
+    """The rotation fails with a sentence, and nothing is sealed under a term that is on no disk."""
+    vault = open_vault(settings(tmp_path), EMPTY)
+    (tmp_path / "vault" / ".kek.new").mkdir()
+    with pytest.raises(Unusable, match="the keys are as they were"):
+        vault.add_term()
+    assert vault.keyring.newest == 1
+
+
+# ── issuing ───────────────────────────────────────────────────────────────────
+
+
+def test_an_issued_key_is_hashed_under_the_newest_pepper(tmp_path: Path) -> None:
+    """A first one and a later secret of the same key; each is found by what was kept of it."""
+    vault = open_vault(settings(tmp_path), EMPTY)
+    peppers = vault.another_pepper(vault.first_pepper())
+    opened = {version: vault.open(store.pepper(version), sealed) for version, sealed in peppers.items()}
+    first = vault.issue(peppers)
+    second = vault.reissue(peppers, first.public_id)
+    assert second.public_id == first.public_id
+    assert second.shown != first.shown
+    for issued in (first, second):
+        presented = parse(issued.shown)
+        assert presented is not None
+        assert issued.secret.pepper == 2
+        assert used(opened, presented, [issued.secret], 0) is issued.secret
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o666, 0o660])
 def test_a_file_that_others_may_open_is_refused(tmp_path: Path, mode: int) -> None:
     """The sentence says what to run."""
-    make_keys(kek_file(tmp_path))
+    KekFile(kek_file(tmp_path)).make()
     kek_file(tmp_path).chmod(mode)
     with pytest.raises(Unusable, match=r"chmod 600"):
-        open_keys(kek_file(tmp_path))
+        KekFile(kek_file(tmp_path)).read()
 
 
 def test_a_folder_that_others_may_enter_is_refused(tmp_path: Path) -> None:
     """Also on the first start, when it was there before."""
     (tmp_path / "vault").mkdir(mode=0o755)
     with pytest.raises(Unusable, match="chmod 700"):
-        open_vault(tmp_path, "")
+        open_vault(settings(tmp_path), EMPTY)
 
 
 @pytest.mark.parametrize("text", [b"", b"\n", b"1\n", b"1 AAAA\n", b"0 " + b"A" * 44 + b"\n", b"x" * 99, b"\xff\n", b"1  \n"])
 def test_a_damaged_file_is_one_sentence(tmp_path: Path, text: bytes) -> None:
     """Cut, empty or something else altogether: refused by name."""
-    make_keys(kek_file(tmp_path))
+    KekFile(kek_file(tmp_path)).make()
     kek_file(tmp_path).write_bytes(text)
     with pytest.raises(Unusable, match="is not a file of vault keys"):
-        open_keys(kek_file(tmp_path))
+        KekFile(kek_file(tmp_path)).read()
 
 
 def test_the_admin_token_is_shown_once(tmp_path: Path) -> None:
