@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, replace
 from typing import Any, Final
 
-from contracts.snapshot import DEFAULT_PROFILE, RECORDS, KeyRecord, ModelRecord, Record, TeamRecord
+from contracts.snapshot import DEFAULT_PROFILE, RECORDS, CredentialRecord, KeyRecord, ModelRecord, Record, TeamRecord
 from controlplane.declared_checks import checked
 from controlplane.declared_prices import prices_given, prices_kept
 from controlplane.edits_problems import Conflict, Fault, NotThere, Problems
@@ -153,11 +153,22 @@ def kept(estate: Estate, kind: str, record: Record, there: Kept | None, now: int
     if record == there.record:
         return Changes()
     change = Change(kind, record.name, there, replace(there, record=record, version=there.version + 1))
+    if not _may_break(there.record, record):
+        return Changes((change,))
     if broken := broken_by(estate.after(Changes((change,))), kind, record.name):
         raise Conflict(
             "in_use", f"{kind} '{record.name}' can't become that: {all_of(broken)} would no longer fit; change these first", broken
         )
     return Changes((change,))
+
+
+def _may_break(old: Record, new: Record) -> bool:
+    """Whether records that name this one may no longer fit it. There may be very many, so only then they are looked at."""
+    if isinstance(old, TeamRecord) and isinstance(new, TeamRecord):
+        return not {*old.projects} <= {*new.projects}
+    if isinstance(old, CredentialRecord) and isinstance(new, CredentialRecord):
+        return (old.provider, old.project) != (new.provider, new.project)
+    return False
 
 
 def _called(kind: str, field: str) -> str:

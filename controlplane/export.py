@@ -38,6 +38,10 @@ class _Plain(str):
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]  # which of the two, the machine decides
     """PyYAML's own, the fast one where there is one."""
 
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - as PyYAML asks
+        """Write every value out: our reader takes no aliases."""
+        return True
+
 
 _Dumper.add_representer(_Flow, lambda dumper, table: dumper.represent_mapping("tag:yaml.org,2002:map", table.items(), flow_style=True))
 _Dumper.add_representer(_Plain, lambda dumper, text: dumper.represent_scalar(_tag(text), str(text)))
