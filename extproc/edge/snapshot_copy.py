@@ -29,6 +29,7 @@ from extproc.edge.snapshot_wire import MAX_BYTES, framed, message, read_message
 
 NAME: Final = "snapshot.copy"
 _LEAST_GROWTH: Final = 1 << 20
+_BLOCK: Final = 1 << 16
 _BREATH_S: Final = 0.0005
 """Between the frames of a whole copy: the thread that writes it leaves the interpreter to the event loop."""
 
@@ -119,24 +120,28 @@ class Copy:
     # ── reading ────────────────────────────────────────────────────────────────
 
     def _read(self, file: BinaryIO) -> Assembly | None:
+        solid = _solid(file)
         frames = _frames(file)
-        try:
-            head = read_message(next(frames))
-            key = self._keyring().open(store.copy(self._plane), str(head["key"]))
-        except StopIteration:
+        behind, first = next(frames, (0, b""))
+        if not 0 < behind <= solid:
             return None
+        try:
+            head = read_message(first)
+            key = self._keyring().open(store.copy(self._plane), str(head["key"]))
         except (ValueError, TypeError, KeyError):
             raise self._edited() from None
         assembly, seal = Assembly(), FrameSeal(key)
-        try:
-            for number, frame in enumerate(frames):
+        for number, (behind, frame) in enumerate(frames):
+            try:
                 push = assembly.feed(seal.open(number, frame))
-                if push is not None:
-                    if push.trouble:
-                        raise Unusable(f"{self.file}: {push.trouble}")
-                    assembly.accept(push)
-        except (ValueError, TypeError, KeyError):
-            raise self._edited() from None
+            except (ValueError, TypeError, KeyError):
+                if behind > solid:
+                    break
+                raise self._edited() from None
+            if push is not None:
+                if push.trouble:
+                    raise Unusable(f"{self.file}: {push.trouble}")
+                assembly.accept(push)
         assembly.drop()
         return assembly if assembly.snapshot.revision else None
 
@@ -154,16 +159,31 @@ def _sealed(standing: _Standing, frames: Iterable[bytes]) -> Iterator[bytes]:
         standing.number += 1
 
 
-def _frames(file: BinaryIO) -> Iterator[bytes]:
-    """The frames that are there whole. A file system that lost power may leave zeros where the last ones should be."""
+def _solid(file: BinaryIO) -> int:
+    """Where the zeros begin that the file ends with: a file system that lost power may leave them where the last frames should be."""
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        start = max(0, end - _BLOCK)
+        file.seek(start)
+        found = file.read(end - start).rstrip(b"\0")
+        if found:
+            end = start + len(found)
+            break
+        end = start
+    file.seek(0)
+    return end
+
+
+def _frames(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """The frames that are there whole, each with the place behind it."""
     while len(head := file.read(4)) == 4:  # noqa: PLR2004 - the length's own
         length = int.from_bytes(head, "big")
         if not 0 < length <= MAX_BYTES + 64:
             return
         body = file.read(length)
-        if len(body) < length or not any(body):
+        if len(body) < length:
             return
-        yield body
+        yield file.tell(), body
 
 
 def _sync(file: BinaryIO) -> None:

@@ -146,7 +146,7 @@ def test_killed_at_any_instant_nothing_is_lost_or_doubled(
     assert engine.rows("SELECT sum(count), count() - uniqExact(id) FROM audit.requests") == [(world.exchanges, 0)]
     told = dict(engine.rows("SELECT termination, sum(count) FROM audit.requests GROUP BY termination"))
     assert told == {"complete": 24, "refused": 52, "client_gone": 4, "gate_died": 48}
-    assert len(list(world.places.spool.glob("*.seg"))) == 1
+    assert len(list(world.places.spools[0].glob("*.seg"))) == 1
     asyncio.run(world.spool.close())
 
 
@@ -201,10 +201,10 @@ def test_a_segment_is_kept_while_an_intent_in_it_is_open(tmp_path: Path, engine:
         world.spool.row(AuditRow(id=str(uuid.uuid4()), time=world.now, key_id="k", outcome="served"))
     world.spool.tick()
     _life(world, engine)
-    assert (world.places.spool / "0000000001.seg").exists()
+    assert (world.places.spools[0] / "0000000001.seg").exists()
     asyncio.run(world.spool.close())
 
     _life(world, engine, to_the_end=True)
 
     assert engine.rows("SELECT team, outcome, witness FROM audit.requests WHERE outcome != 'served'") == [("search", "crashed", "envoy")]
-    assert not (world.places.spool / "0000000001.seg").exists()
+    assert not (world.places.spools[0] / "0000000001.seg").exists()
