@@ -58,11 +58,17 @@ def _here(args: argparse.Namespace) -> list[Check]:
     if running.state == "down":
         return [*found, *checks.ports(settings)]
     try:
-        return [*found, *_asked(find(settings.data, os.environ))]
+        return _together(found, _asked(find(settings.data, os.environ)))
     except SystemDownError as error:
         return [*found, Check("control", "down", str(error), "see what `portcullis up` printed; stop it and start it again")]
     except PortcullisError as error:
         return [*found, Check("control", "wrong", str(error), "run as the user who started the system")]
+
+
+def _together(here: list[Check], told: list[Check]) -> list[Check]:
+    """Both, without what both say is well."""
+    well = {check.name for check in here if check.state == "ok"}
+    return [*here, *(check for check in told if check.state != "ok" or check.name not in well)]
 
 
 def _asked(client: Client) -> list[Check]:

@@ -105,9 +105,9 @@ def programs(settings: Settings) -> Iterator[Check]:
     else:
         yield Check("rules", "ok", str(folder))
     try:
-        yield Check("envoy", "ok", str(binary(settings.envoy) or "runs elsewhere"))
+        yield Check("envoy program", "ok", str(binary(settings.envoy) or "runs elsewhere"))
     except Unusable as error:
-        yield Check("envoy", "wrong", "there is no Envoy that could be started", str(error))
+        yield Check("envoy program", "wrong", "there is no Envoy that could be started", str(error))
     bundle = trust_bundle()
     if bundle is None:
         yield Check("certificates", "wrong", "no trusted certificates on this machine, so no https provider can be reached",

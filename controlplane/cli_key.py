@@ -6,14 +6,17 @@ import argparse
 import contextlib
 import json
 import sys
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from contracts.usage import usd
 from controlplane import cli_values as values
 from controlplane.cli_calls import client, joined, late, told
 from controlplane.cli_record import Field, Noun, editing, given, listing, named, of, remove, showing, takes
 from controlplane.cli_secret import SecretFile
+from controlplane.cli_text import table
 from controlplane.cli_tree import Parser, Run, Verbs, noun, running, verb
 from controlplane.client import path_of
 
@@ -47,6 +50,16 @@ KEY: Final = Noun(
         "expires": lambda key: values.day(key["expires"]),
     },
 )
+_USED: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
+    "day": of("day"),
+    **{name: of(name) for name in ("requests", "refused", "failed", "aborted")},
+    "tokens in": of("input_tokens"),
+    "tokens out": of("output_tokens"),
+    "USD": lambda day: usd(day["cost_nanousd"]),
+    "by the old secret": of("old_secret"),
+    "last use": lambda day: values.day(day["last_use"]),
+}
+"""What `key usage` shows of a day."""
 
 
 def add_key(verbs: Verbs) -> None:
@@ -106,9 +119,10 @@ def revoke(args: argparse.Namespace) -> int:
 def usage(args: argparse.Namespace) -> int:
     """`key usage`."""
     query = f"?days={args.days}" if args.days else ""
-    found_usage = client(args).call("GET", path_of("keys", args.name, "usage") + query)
+    used = client(args).call("GET", path_of("keys", args.name, "usage") + query)
     if args.json:
-        print(json.dumps(found_usage, ensure_ascii=False))
+        print(json.dumps(used, ensure_ascii=False))
         return 0
-    print(json.dumps(found_usage, indent=2))
+    total = {**used["total"], "day": f"{used['days']} days"}
+    print(table(tuple(_USED), [[cell(day) for cell in _USED.values()] for day in (*used["by_day"], total)]))
     return 0

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from controlplane.cli_calls import client, joined, listed
 from controlplane.cli_nouns import MODEL
 from controlplane.cli_record import adding, editing, removing
 from controlplane.cli_tree import Verbs, noun, running, verb
 from controlplane.client import path_of
+
+_BESIDE: Final = ("version", "above", "from", "daily")
+"""Fields of a price that are no amounts."""
 
 
 def add_model(verbs: Verbs) -> None:
@@ -31,13 +34,20 @@ def list_models(args: argparse.Namespace) -> int:
 
 
 def _row(model: Mapping[str, Any]) -> list[Any]:
-    price, version = _price(model.get("price"))
-    return [model["name"], model["provider"], model["upstream"], price, version, model.get("context"), _users(model["keys"])]
+    price = model["price"] or {}
+    paid = ", ".join(f"{name} {amount}" for name, amount in price.items() if name not in _BESIDE)
+    paid += "".join(f"; above {above}: {_rates(rates)}" for above, rates in price.get("above", {}).items())
+    users = "  ".join(f"{team}: {joined(names)}" for team, names in model["keys"].items())
+    return [
+        model["name"],
+        model["provider"],
+        model["upstream"],
+        paid or "unknown",
+        price.get("version"),
+        model["context"],
+        users or "nobody",
+    ]
 
 
-def _price(price: Mapping[str, Any] | None) -> tuple[str, str]:
-    return ("none known", "") if price is None else (str(price), str(price.get("version", "")))
-
-
-def _users(keys: Mapping[str, list[str]]) -> str:
-    return "  ".join(f"{team}: {joined(names)}" for team, names in keys.items()) or "nobody"
+def _rates(rates: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {amount}" for name, amount in rates.items())

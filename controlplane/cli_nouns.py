@@ -28,7 +28,12 @@ MODEL: Final = Noun(
         Field("provider", "the provider that runs it", values.NAME, needed=True),
         Field("credential", "the credential it is asked with; left out: one of the provider's", values.NAME),
         Field("model", "the name that the provider knows; left out: the same", values.NAME),
-        Field("price", "US dollars for a million tokens, such as input=0.15,output=0.60; none: the price list is asked", values.PRICE),
+        Field("priced_as", "the entry of the price list, such as openai/gpt-4o-mini, if the URL does not tell it", values.NAME),
+        Field(
+            "price",
+            "US dollars for a million tokens: input=0.15,output=0.60, or JSON for more; none: of the price list",
+            values.PRICE,
+        ),
     ),
     {},
 )

@@ -38,14 +38,14 @@ def add_plane(verbs: Verbs) -> None:
     )
     adding.add_argument("--token-file", type=Path, metavar="FILE", help="write the token to this new file (0600) instead of showing it")
     verb(plane, "list", "the data planes, and what each goes by", partial(list_all, PLANE), running())
-    removing = named(verb(plane, "remove", "end a data plane: it gets nothing more", partial(remove, PLANE), running()), PLANE)
+    removing = named(verb(plane, "remove", "refuse a data plane from now on", partial(remove, PLANE), running()), PLANE)
     removing.set_defaults(cascade=False)
 
 
 def add(args: argparse.Namespace) -> int:
     """`plane add`."""
     with SecretFile(args.token_file) if args.token_file else contextlib.nullcontext() as place:
-        answer = client(args).once("POST", path_of("planes"), {"name": args.name, "projects": args.project})
+        answer = client(args).call("POST", path_of("planes"), {"name": args.name, "projects": args.project})
         if place:
             place.keep(answer.pop("token"))
     where = f"is in {args.token_file}" if args.token_file else "shown this once:"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 import time
 from argparse import ArgumentTypeError
@@ -70,18 +71,23 @@ def pair(text: str) -> list[tuple[str, str]]:
     return [(match[1], match[2])]
 
 
-def price(text: str) -> list[tuple[str, int | float]]:
-    """CLASS=DOLLARS with commas between them; `none` is none: the price list is asked."""
+def price(text: str) -> Any:
+    """CLASS=USD with commas between them, or JSON as a declarative file has it; `none`: of the price list. Every digit stays as it is."""
     if text == "none":
-        return []
-    return [(kind, _dollars(paid)) for each in names(text) for kind, paid in pair(each)]
+        return None
+    if text.startswith(("{", "[")):
+        try:
+            return json.loads(text, parse_float=str, parse_int=str)
+        except (ValueError, RecursionError):
+            raise ArgumentTypeError("is no JSON") from None
+    return dict(_paid(each) for each in names(text))
 
 
-def _dollars(text: str) -> int | float:
-    # A double writes fifteen digits back as they were, so the JSON number says what was typed; it is reckoned with nowhere.
-    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?", text, re.ASCII):
-        raise ArgumentTypeError("must be like input=0.15,output=0.60: US dollars for a million tokens, with up to nine decimals")
-    return float(text) if "." in text else int(text)
+def _paid(text: str) -> tuple[str, str]:
+    match = re.fullmatch(r"([a-z0-9_]{1,32})=([0-9]{1,6}(\.[0-9]{1,18})?)", text, re.ASCII)
+    if not match:
+        raise ArgumentTypeError("must be like input=0.15,output=0.60: US dollars for a million tokens")
+    return match[1], match[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +111,7 @@ WHOLE: Final = Kind("N", whole)
 MOMENT: Final = Kind("WHEN", moment)
 AGE: Final = Kind("AGE", str)
 PAIRS: Final = Kind("NAME=VALUE", pair, many=True, sent=_mapping)
-PRICE: Final = Kind("CLASS=USD[,…]", price, many=True, sent=lambda found: _mapping(found) or None)
+PRICE: Final = Kind("CLASS=USD[,…]", price)
 YES: Final = Kind("", bool)
 """A flag, or with `--no-` in front its contrary."""
 

@@ -122,7 +122,7 @@ def test_wrong_words_are_2_and_are_not_repeated(control: Recording, capsys: pyte
         ["key", "edit", "app", "--label", "sk-planted"],
         ["model", "edit", "m", "--price", "input=sk-planted"],
         ["model", "edit", "m", "--price", "input=1e5"],
-        ["model", "edit", "m", "--price", "input=0.1234567891"],
+        ["model", "edit", "m", "--price", "{sk-planted"],
         ["environment", "add", "e", "--content", "sk-planted"],
         ["project", "add", "sk-planted"],
     ):
