@@ -358,3 +358,9 @@ def test_faults_of_what_is_missing_or_unreadable_are_told_once() -> None:
     """A key without a team, with a list where a name belongs and a bad table has one problem for each."""
     told = problems(changed("keys/ranking-dev/team", None, "keys/ranking-dev/environment", ["dev"], "keys/ranking-dev/models", [["cheap"]]))
     assert sorted(line.split(":")[0] for line in told) == ["keys.ranking-dev", "keys.ranking-dev.environment", "keys.ranking-dev.models[0]"]
+
+
+@pytest.mark.parametrize("name", ["gate", "organisation"])
+def test_the_examples_apply_as_they_stand(root: Path, name: str) -> None:
+    """Each file under docs/examples that is to be applied is read without a problem or a note."""
+    assert base((root / "docs" / "examples" / f"{name}.yaml").read_text("utf-8")).notes == ()
