@@ -28,7 +28,7 @@ def another(vault: Vault, estate: Estate, now: int) -> Changes:
     if len(kept) >= MOST:
         names = ", ".join(sorted(kept_under(estate, min(kept), now))[:NAMED])
         raise Unusable(f"{len(kept)} peppers still have keys; rotate or revoke those under pepper {min(kept)} first: {names}")
-    return Changes(peppers={**kept, **_newest_of(vault.another_pepper(estate.peppers))})
+    return without_idle(estate, Changes(peppers={**kept, **_newest_of(vault.another_pepper(estate.peppers))}), now)
 
 
 def moved(estate: Estate, reports: Mapping[str, Any], now: int, may: Callable[[KeyRecord], bool] = lambda _record: True) -> Changes:
