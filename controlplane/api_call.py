@@ -14,7 +14,7 @@ from controlplane.api_answers import record_document
 from controlplane.api_conditions import Conditions, conditions, etag
 from controlplane.estate import Changes, Estate
 from controlplane.governance import Edit, Governance
-from controlplane.governance_once import Once, Reply, Replying
+from controlplane.governance_once import Made, Once, Reply, Replying
 from controlplane.plan_lines import lines_of
 from controlplane.problems import Problem
 
@@ -53,12 +53,12 @@ async def changing(governance: Governance, request: web.Request, verb: str, edit
     """
     actor = request[ACTOR]
 
-    def replied(estate: Estate, changes: Changes) -> Reply:
-        reply = replying(estate, changes)
-        return replace(reply, document={**reply.document, "changes": [line.document() for line in lines_of(estate, changes)]})
+    def replied(made: Made) -> Reply:
+        reply = replying(made)
+        return replace(reply, document={**reply.document, "changes": [line.document() for line in lines_of(made.before, made.changes)]})
 
     done = await governance.change(actor, verb, edit, await _once(request, actor, replied))
-    reply = done.reply or replied(done.estate, done.changes)
+    reply = done.reply or replied(done.made)
     planes = [report.document() for report in done.planes]
     return answered({**reply.document, "planes": planes}, reply.status, reply.headers)
 
@@ -88,14 +88,14 @@ def guarded(request: web.Request, kind: str, name: str, edit: Edit) -> Edit:
 def showing(kind: str, name: str, *, made: int = 200) -> Replying:
     """Answers with the record as it is now; with status `made` where the change made it."""
 
-    def reply(estate: Estate, changes: Changes) -> Reply:
-        kept = estate.of(kind)[name]
-        fresh = any(change.old is None and (change.kind, change.name) == (kind, name) for change in changes.records)
-        return Reply(made if fresh else 200, {kind: record_document(estate, kept, now())}, {"etag": etag(kept)})
+    def reply(step: Made) -> Reply:
+        kept = step.estate.of(kind)[name]
+        fresh = name not in step.before.of(kind)
+        return Reply(made if fresh else 200, {kind: record_document(step.estate, kept, now())}, {"etag": etag(kept)})
 
     return reply
 
 
-def gone(_estate: Estate, _changes: Changes) -> Reply:
+def gone(_made: Made) -> Reply:
     """Answers with nothing but what changed."""
     return Reply(200, {})

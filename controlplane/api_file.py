@@ -59,7 +59,7 @@ class File:
             lines = [line.document() for line in lines_of(estate, changes)]
             return answered({**applying.told(estate.revision, dry_run=True), "changes": lines, "planes": []})
         return await changing(
-            self._governance, request, "apply", applying, lambda estate, _: Reply(200, applying.told(estate.revision, dry_run=False))
+            self._governance, request, "apply", applying, lambda made: Reply(200, applying.told(made.estate.revision, dry_run=False))
         )
 
     async def export(self, _request: web.Request) -> web.Response:

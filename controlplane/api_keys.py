@@ -70,7 +70,7 @@ class Keys:
         fields = given(KeyBody, await request.read())
         issuing = _Issuing(self._governance.vault, fields.pop("name"), request[ACTOR])
         edit = partial(issuing.created, fields=fields)
-        return await changing(self._governance, request, "key.create", edit, lambda estate, _: issuing.reply(201, estate))
+        return await changing(self._governance, request, "key.create", edit, lambda made: issuing.reply(201, made.estate))
 
     async def patch(self, request: web.Request) -> web.Response:
         """Change what the body names; the secret stays."""
@@ -84,7 +84,7 @@ class Keys:
         grace = read(KeyRotation, await request.read() or b"{}").grace_s
         issuing = _Issuing(self._governance.vault, name_in(request), request[ACTOR])
         edit = guarded(request, KIND, issuing.name, lambda estate: issuing.rotated(estate, grace))
-        return await changing(self._governance, request, "key.rotate", edit, lambda estate, _: issuing.reply(200, estate))
+        return await changing(self._governance, request, "key.rotate", edit, lambda made: issuing.reply(200, made.estate))
 
     async def revoke(self, request: web.Request) -> web.Response:
         """Worthless on every connected plane by the time of the answer; `planes` names those that are late."""

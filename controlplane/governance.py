@@ -21,7 +21,7 @@ from controlplane.actor import Actor
 from controlplane.estate import Change, Changes, Estate
 from controlplane.governance_events import events_of, fresh_id
 from controlplane.governance_gateway import Gateway, providers_of
-from controlplane.governance_once import Once, Reply
+from controlplane.governance_once import Made, Once, Reply
 from controlplane.holds import EVERYTHING
 from controlplane.snapshots import PlaneReport, Publisher, Rehashed
 from controlplane.state import State
@@ -43,20 +43,19 @@ SYSTEM: Final = "control"
 class Done:
     """What came of a change. `planes`: what each said about it. `reply`: what a call of this idempotency key is answered."""
 
-    estate: Estate
-    changes: Changes
+    made: Made
     planes: tuple[PlaneReport, ...]
     reply: Reply | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """From the estate that the planes know (`old`) to `new`, by the changes `told` to them; the caller's own ones are `made`."""
+    """From the estate that the planes know (`old`) to `new`, by the changes `told` to them. `made`: what the caller asked for."""
 
     old: Estate
     new: Estate
     told: Changes
-    made: Changes = field(default_factory=Changes)
+    made: Made
     reply: Reply | None = field(default=None, repr=False)
 
 
@@ -129,7 +128,7 @@ class Governance:
                 await telling  # Envoy's files and the planes take turns, and so do this change and the next
         self.outbox_woken()
         # The planes' answers are waited for outside: a slow plane holds up whoever changed something, and nobody after.
-        return Done(step.new, step.made, tuple(await telling), step.reply)
+        return Done(step.made, tuple(await telling), step.reply)
 
     def _heard(self, reports: Mapping[str, Any], may: Callable[[KeyRecord], bool]) -> None:
         """A plane has hashed keys anew."""
@@ -160,13 +159,15 @@ class Governance:
         kept = once.kept(self.state, self.vault) if once else None
         changes = Changes() if kept else settled(self.vault, estate, edit(estate))
         if not changes:
-            return _Step(known, estate, difference(known, estate), reply=kept or (once.replying(estate, changes) if once else None))
+            made = Made(estate, estate)
+            return _Step(known, estate, difference(known, estate), made, kept or (once.replying(made) if once else None))
         self._renderable(estate, changes)
         after = estate.after(changes)
-        reply = once.replying(after, changes) if once else None
+        made = Made(estate, after, changes)
+        reply = once.replying(made) if once else None
         answer = once.sealed(self.vault, reply) if once and reply else None
         self.state.commit(estate, changes, events_of(actor, verb, estate, changes), answer)
-        return _Step(known, after, changes if estate is known else difference(known, after), changes, reply)
+        return _Step(known, after, changes if estate is known else difference(known, after), made, reply)
 
     def _renderable(self, estate: Estate, changes: Changes) -> None:
         """Providers that Envoy's files could not hold are refused before anything is kept."""
@@ -176,7 +177,7 @@ class Governance:
     async def _look_again(self) -> None:
         """What the database holds is what counts. Raises Unusable where it does not answer; then the next change looks first."""
         estate = await asyncio.to_thread(self.state.load)
-        step = _Step(self.estate, estate, difference(self.estate, estate))
+        step = _Step(self.estate, estate, difference(self.estate, estate), Made(estate, estate))
         self.estate, self._unsure = estate, False
         if step.new.revision != step.old.revision:
             await self._told(step)

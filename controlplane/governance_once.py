@@ -31,8 +31,17 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Replying = Callable[[Estate, Changes], Reply]
-"""What a call is answered, once the estate is this one by these changes."""
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a call made: `estate` of the one `before`, by `changes`."""
+
+    before: Estate
+    estate: Estate
+    changes: Changes = field(default_factory=Changes)
+
+
+Replying = Callable[[Made], Reply]
+"""What a call is answered."""
 
 
 @dataclass(frozen=True, slots=True)

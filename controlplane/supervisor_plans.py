@@ -85,7 +85,7 @@ async def _informed(settings: Settings, plane: str) -> bool:
     except OSError:
         return True
     told = await ask_json(place_of(settings.control.listen), "/api/v1/planes", {"Authorization": f"Bearer {token}"})
-    return told is None or any((said["plane"], said["revision"]) == (plane, told["revision"]) for said in told["planes"])
+    return told is None or any(said["name"] == plane and said["in_force"] for said in told)
 
 
 async def _drain(admin: Path) -> None:

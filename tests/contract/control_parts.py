@@ -65,6 +65,15 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a call was answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
 @dataclass
 class ControlPart:
     """`python -m controlplane.server`, started on a data folder."""
@@ -120,19 +129,26 @@ class ControlPart:
         """What it wrote."""
         return (self.data.parent / "control.log").read_text()
 
-    def ask(
+    def answer(
         self, method: str, path: str, body: object = None, *, token: str | None = None, headers: Mapping[str, str] | None = None
-    ) -> tuple[int, Any]:
-        """Status and JSON of one call; with the right token, unless told otherwise."""
+    ) -> Answer:
+        """What one call is answered; it is made with the right token, unless told otherwise."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         try:
             bearer = self.token if token is None else token
             sent = {"authorization": f"Bearer {bearer}", **(headers or {})}
             connection.request(method, path, body if isinstance(body, bytes) else json.dumps(body) if body is not None else None, sent)
             answer = connection.getresponse()
-            return answer.status, json.loads(answer.read())
+            return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
         finally:
             connection.close()
+
+    def ask(
+        self, method: str, path: str, body: object = None, *, token: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
+        """Status and JSON of one call."""
+        answer = self.answer(method, path, body, token=token, headers=headers)
+        return answer.status, json.loads(answer.body)
 
     def apply(self, text: str = FILE, *, dry_run: bool = False, secret: str = SECRET) -> tuple[int, Any]:
         """Apply a file."""
