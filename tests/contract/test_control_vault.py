@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from reachable import reachable, tells
 
 from contracts.errors import Unusable
 from contracts.settings import Settings
@@ -153,6 +154,21 @@ def test_a_file_that_can_t_be_written_keeps_its_terms(tmp_path: Path) -> None:
     with pytest.raises(Unusable, match="the keys are as they were"):
         vault.add_term()
     assert vault.keyring.newest == 1
+
+
+def test_nothing_within_reach_of_the_vault_shows_a_secret(tmp_path: Path) -> None:
+    """Its keys, what it opened and what it sealed: every object within reach is printed, and only a Secret holds the bytes."""
+    vault = open_vault(settings(tmp_path), EMPTY)
+    vault.add_term()
+    sealed = vault.seal(store.credential("main", 1), Secret(b"sk-planted-0815"))
+    opened = vault.open(store.credential("main", 1), sealed)
+    peppers = vault.first_pepper()
+    issued = vault.issue(peppers)
+    keys = [line.split()[1] for line in kek_file(tmp_path).read_text().splitlines()]
+    planted = ["sk-planted-0815", *keys, *(base64.b64decode(key).decode("latin-1") for key in keys), issued.shown.split("_")[2]]
+    walked = list(reachable([vault, opened, sealed, peppers, issued.public_id, issued.secret]))
+    assert [type(one).__name__ for one in walked if tells(one, planted)] == []
+    assert sum(isinstance(one, Secret) for one in walked) == 3
 
 
 # ── issuing ───────────────────────────────────────────────────────────────────

@@ -6,8 +6,6 @@ objects around them keep them to themselves.
 
 from __future__ import annotations
 
-import gc
-import types
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -15,6 +13,7 @@ import pytest
 from playbook import (
     ALLOWED,
     KEY_TEXT,
+    PEPPER,
     PROVIDER_SECRET,
     WORLD,
     AskPolicy,
@@ -27,10 +26,13 @@ from playbook import (
     head,
     piece,
 )
+from reachable import held_by, reachable, tells
 
+from contracts.errors import GateUnavailable
 from custody.reveal import REVEAL
+from custody.secret import Secret
 from extproc.core.effects import Answer, Clock, Compute, Emit, Hold, Next
-from extproc.core.events import Event
+from extproc.core.events import Event, RequestHead
 from extproc.core.exchange import exchange
 
 PRODUCT: Final = ("contracts", "custody", "extproc")
@@ -59,20 +61,7 @@ ANSWERS: Final = {
 
 def held(story: Any) -> Iterator[object]:
     """The product's objects that a suspended exchange holds, however deep."""
-    frames, waits = [], story
-    while waits is not None and getattr(waits, "cr_frame", None) is not None:
-        frames.append(waits.cr_frame)
-        waits = waits.cr_await
-    left: list[object] = [value for frame in frames for value in frame.f_locals.values()]
-    seen: set[int] = set()
-    while left:
-        one = left.pop()
-        if id(one) in seen or isinstance(one, type | types.ModuleType | types.FunctionType | types.FrameType):
-            continue
-        seen.add(id(one))
-        left += gc.get_referents(one)
-        if type(one).__module__.partition(".")[0] in PRODUCT:
-            yield one
+    return (one for one in reachable(held_by(story)) if type(one).__module__.partition(".")[0] in PRODUCT)
 
 
 @pytest.mark.parametrize("answer", list(ANSWERS))
@@ -109,3 +98,64 @@ def test_nothing_that_is_held_shows_what_it_must_not(answer: str) -> None:
     assert not coming
     assert rows == 1
     assert kinds >= {"RequestHead", "Reading", "Call", "Secret", "OpenRoute", "AuditRow", "ResponseHead"}
+
+
+NOWHERE: Final = (PROVIDER_SECRET.reveal(REVEAL).decode(), PEPPER.reveal(REVEAL).decode())
+"""In nothing but a Secret."""
+
+
+def refused() -> Exception:
+    """A fault of whoever opens credentials."""
+    return GateUnavailable("The gate can't use its own credential for this model.")
+
+
+@pytest.mark.parametrize("fault", [None, refused], ids=["served", "refused"])
+@pytest.mark.parametrize("answer", list(ANSWERS))
+def test_credential_and_pepper_are_in_no_object_but_a_secret(answer: str, fault: Any) -> None:
+    """Not only the product's own: every string, tuple, dict and number within reach of frames, effects, rows and errors is looked at.
+
+    The virtual key's secret is, besides, in the head of the request as the app sent it, and nowhere else.
+    """
+    coming: list[Event] = [chat("hello", stream=answer == "streamed"), *ANSWERS[answer]]
+    story = exchange(WORLD, head())
+    resume: Any = lambda: story.send(None)  # noqa: E731 - a step, not a function
+    told: set[tuple[str, str]] = set()
+    secrets = rows = 0
+    while True:
+        try:
+            effect = resume()
+        except StopIteration:
+            break
+        roots = [effect, *held_by(story)]
+        for one in reachable(roots):
+            secrets += isinstance(one, Secret)
+            told |= {(type(one).__name__, text) for text in tells(one, NOWHERE)}
+        for one in reachable(roots, closed=(RequestHead,)):
+            told |= {(type(one).__name__, text) for text in tells(one, [PLANTED["key"]])}
+        match effect:
+            case Next():
+                resume = lambda: story.send(coming.pop(0))  # noqa: E731
+            case Compute():
+                done = effect.work(*effect.arguments)
+                resume = lambda done=done: story.send(done)  # noqa: E731
+            case OpenCredential() if fault:
+                resume = lambda: story.throw(fault())  # noqa: E731
+            case AskPolicy() | OpenCredential() | Clock():
+                resume = lambda effect=effect: story.send(GRANTED[type(effect)])  # noqa: E731
+            case _:
+                rows += isinstance(effect, Emit)
+                resume = lambda: story.send(None)  # noqa: E731
+    assert told == set()
+    assert (rows, secrets > 0) == (1, True)
+
+
+def test_a_plain_copy_would_be_found() -> None:
+    """However it is hidden: in a closure's cell, in a slot, behind a repr that says nothing, in bytes."""
+
+    class Quiet(dict[str, Any]):
+        def __repr__(self) -> str:
+            return "quiet"
+
+    for hidden in ([NOWHERE[0]], Quiet(a={"b": (NOWHERE[0].encode(),)}), iter([NOWHERE[0]]), (bytearray(NOWHERE[0].encode()),)):
+        assert any(tells(one, NOWHERE) for one in reachable([hidden]))
+    assert not any(tells(one, NOWHERE) for one in reachable([[PROVIDER_SECRET, WORLD]]))

@@ -90,7 +90,7 @@ def test_every_problem_is_told_at_once_with_its_line(tmp_path: Path) -> None:
         ("counters: valkey://localhost", "'valkey' is not in this version"),
         ("counters: redis://localhost", "'redis' is not in this version"),
         ("audit: clickhouse://localhost", "'clickhouse' is not in this version"),
-        ("vault: env:", "must be env:NAME"),
+        ("vault: 'env:'", "must be env:NAME"),
         ("vault: env:1K", "must be env:NAME"),
         ("vault: 'env:A B'", "must be env:NAME"),
         ("vault: openbao://vault", "'openbao' is not in this version"),
