@@ -21,6 +21,7 @@ from contracts.snapshot import (
     TeamRecord,
 )
 from controlplane import declared_values as values
+from controlplane import price_list
 from controlplane.edits_problems import Fault
 from controlplane.references import Known
 from extproc.core.dialects.shape import UNSCANNED
@@ -108,7 +109,7 @@ def _model(record: ModelRecord, known: Known, faults: Faults) -> ModelRecord:
     if record.upstream:
         faults.read("upstream", values.model_name, record.upstream)
     if record.priced_as:
-        faults.read("priced_as", values.model_name, record.priced_as)
+        faults.read("priced_as", price_list.known_as, record.priced_as)
     there = faults.reference("provider", "providers", record.provider, known.providers)
     if record.credential and faults.reference("credential", "credentials", record.credential, known.credentials):
         provider, project = known.credentials[record.credential]

@@ -99,7 +99,9 @@ def estates(draw: Any) -> Estate:  # noqa: C901 - a record of each kind draws on
             name for name, it in made["credential"].items() if (getattr(it, "provider", ""), getattr(it, "project", "")) == (provider, "")
         ]
         credential = draw(st.sampled_from(["", *fitting]))
-        return ModelRecord(name, provider, credential, draw(MODELS | st.just(name)), draw(PRICES), draw(st.just("") | MODELS))
+        return ModelRecord(
+            name, provider, credential, draw(MODELS | st.just(name)), draw(PRICES), draw(st.sampled_from(["", "openai/gpt-4o-mini"]))
+        )
 
     def environment(name: str) -> Record:
         zero, age = draw(FLAGS), st.sampled_from(["", "30d", "99999d"])

@@ -173,6 +173,7 @@ def test_every_problem_is_told_at_once_with_its_line() -> None:
         ("models/cheap/price/input", float("nan"), "must be US dollars"),
         ("models/cheap/price/output", "0.0000000001", "more than nine decimals"),
         ("models/cheap/price/cached", 1, "unknown field"),
+        ("models/cheap/priced_as", "openai/gpt-4o-minni", "models.cheap.priced_as: "),
         ("models/CHEAP", {"provider": "local"}, "differs from 'cheap' only in upper and lower case"),
         ("models/a b", {"provider": "local"}, "a model's name starts"),
         ("teams/search/projects/a b", {}, "a name starts"),
