@@ -38,14 +38,21 @@ def put(estate: Estate, kind: str, name: str, fields: Mapping[str, Any], now: in
     `fields` are the record's (contracts/snapshot.py) but for its name; a model's `upstream` is called `model`, and its `price` is
     JSON with exact numbers (declared_prices.py).
     """
+    _carries_no_secret(kind)
     there = estate.of(kind).get(name)
     return kept(estate, kind, given(kind, name, fields), there, now, actor)
 
 
 def patch(estate: Estate, kind: str, name: str, fields: Mapping[str, Any], now: int, actor: str) -> Changes:
     """Change the fields that are given, and no others. Keys: edits_keys.key_patched; credentials: credential_patched."""
+    _carries_no_secret(kind)
     there = present(estate, kind, name)
     return kept(estate, kind, given(kind, name, fields, there.record), there, now, actor)
+
+
+def _carries_no_secret(kind: str) -> None:
+    if kind in {"key", "credential"}:
+        raise ValueError(f"a {kind} is changed by edits of its own")
 
 
 def remove(estate: Estate, kind: str, name: str, *, cascade: bool) -> Changes:

@@ -232,3 +232,11 @@ def test_an_edit_of_an_empty_estate_finds_nothing() -> None:
     assert signs(put(Estate(), "provider", "p", {"dialect": "openai", "url": "https://h"}, NOW, "bob")) == ["+ provider p"]
     with pytest.raises(Problems, match="provider: no 'p' under providers"):
         put(Estate(), "model", "m", {"provider": "p"}, NOW, "bob")
+
+
+@pytest.mark.parametrize("kind", ["key", "credential"])
+def test_what_carries_a_secret_is_changed_by_its_own_edits_only(kind: str) -> None:
+    """Those ask what is held, and seal; these would not."""
+    for edit in (put, patch):
+        with pytest.raises(ValueError, match="edits of its own"):
+            edit(ESTATE, kind, "ranking", {"disabled": True}, NOW, "bob")
