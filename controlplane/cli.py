@@ -27,7 +27,7 @@ from controlplane.client import DeclinedError, SystemDownError
 DONE, REFUSED, DOWN = 0, 1, 3
 _INTERRUPTED: Final = 130
 _WHAT_TO_DO: Final[Mapping[str, str]] = {
-    "in_use": "Remove those first, or add --cascade, and they go too.",
+    "in_use": "With --cascade they go too.",
     "changed_meanwhile": "Look at it again, then repeat the command.",
     "unauthorized": "The right one is in the data folder, in admin-token; name that folder with --data, or set PORTCULLIS_TOKEN.",
 }

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from controlplane.cli_text import table
+from controlplane.cli_values import day
 from controlplane.client import Client, find
 
 DONE, LATE = 0, 3
+_MOMENTS: Final = frozenset({"created", "expires", "revoked", "old_secret_until"})
 
 
 def client(args: argparse.Namespace) -> Client:
@@ -45,14 +47,12 @@ def listed(args: argparse.Namespace, found: Sequence[dict[str, Any]], columns: S
 
 
 def shown(args: argparse.Namespace, found: dict[str, Any]) -> int:
-    """Show one record: for people a field a line."""
-    print(json.dumps(found, ensure_ascii=False) if args.json else table(("field", "value"), list(found.items())))
+    """Show one record: for people a field a line, and points in time as such."""
+    told = {name: day(value, "-") if name in _MOMENTS else value for name, value in found.items()}
+    print(json.dumps(found, ensure_ascii=False) if args.json else table(("field", "value"), list(told.items())))
     return DONE
 
 
-ALL: Final = "all"
-
-
-def joined(names: Sequence[str], otherwise: str = ALL) -> str:
-    """A list in one cell."""
-    return " ".join(names) or otherwise
+def joined(names: Sequence[str]) -> str:
+    """A list in one cell; an empty one leaves everything open."""
+    return " ".join(names) or "all"

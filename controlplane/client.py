@@ -116,7 +116,8 @@ def _lines(detail: str, blamed: Sequence[str]) -> str:
     """The sentence, then the fields to blame; a sentence that only repeats the fields is left out."""
     if not blamed:
         return detail
-    return "\n".join(blamed if detail == "; ".join(blamed) else [detail, *blamed])
+    repeats = detail in {"; ".join(blamed), "\n".join(blamed)}
+    return "\n".join(blamed if repeats else [detail, *blamed])
 
 
 def find(data: Path | None, environ: Mapping[str, str]) -> Client:

@@ -6,22 +6,16 @@ an entry whose command README has lost.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
-import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pytest
 from plain_http import ask as fetch
-from stack import environment, eventually, free_port, mock_provider, short_folder
+from reader_desk import Desk, blocks, commands, fresh_desk
+from stack import eventually, mock_provider
 
 UP: Final = ".venv/bin/portcullis up"
 RUN, HERE, CI = "run in order", "started here", "a line of .ci/run"
@@ -53,16 +47,9 @@ def readme(root: Path) -> str:
     return (root / "README.md").read_text("utf-8")
 
 
-def blocks(text: str, language: str) -> list[str]:
-    """The fenced blocks of one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
-
 def console(text: str) -> list[str]:
     """The commands of the console blocks."""
-    lines = "".join(blocks(text, "console")).splitlines()
-    assert all(line.startswith("$ ") for line in lines), "a console block shows commands only, each behind '$ '"
-    return [line.removeprefix("$ ") for line in lines]
+    return [line for block in blocks(text, "console") for line in commands(block)]
 
 
 def named(text: str) -> list[str]:
@@ -93,70 +80,19 @@ def test_another_test_runs_it(root: Path, command: str, proof: str) -> None:
     assert recipe[1] == "$(BIN)/portcullis demo $(ARGS)"
 
 
-@dataclass
-class Desk:
-    """A user's working folder, with the system they started."""
-
-    folder: Path
-    environment: dict[str, str]
-    mock: str
-
-    def run(self, line: str) -> str:
-        """A command line as it stands; what it prints."""
-        done = subprocess.run(
-            ["sh", "-c", line], capture_output=True, text=True, env=self.environment, cwd=self.folder, timeout=110, check=False
-        )
-        assert done.returncode == 0, (line, done.stdout, done.stderr)
-        return done.stdout
-
-    @contextlib.contextmanager
-    def open(self, line: str) -> Iterator[Path]:
-        """A command line that stays, until Ctrl-C; where it prints."""
-        printed = self.folder / "printed"
-        with printed.open("wb") as out:
-            # A session of its own stands for a terminal: Ctrl-C reaches all that runs in it.
-            running = subprocess.Popen(
-                ["sh", "-c", line], stdout=out, stderr=out, env=self.environment, cwd=self.folder, start_new_session=True
-            )
-        try:
-            yield printed
-        finally:
-            os.killpg(running.pid, signal.SIGINT)
-            running.wait(60)
-
-    @property
-    def gateway(self) -> str:
-        """Where apps connect."""
-        return str(json.loads((self.folder / "data" / "run" / "ready.json").read_bytes())["gateway"])
+@pytest.fixture
+def desk(root: Path) -> Iterator[Desk]:
+    """A reader's working folder, with the key of a provider."""
+    with fresh_desk(root) as found:
+        (found.folder / "openai.key").write_text(SECRET + "\n", "utf-8")
+        yield found
 
 
 @pytest.fixture
-def desk(root: Path) -> Iterator[Desk]:
-    """A fresh working folder with README's `.venv`, free ports, and a mock provider beside it."""
-    folder = short_folder()
-    work = folder / "p"
-    work.mkdir()
-    try:
-        for name in ("docs", "policies"):
-            shutil.copytree(root / name, work / name)
-        install(work / ".venv")
-        (work / "openai.key").write_text(SECRET + "\n", "utf-8")
-        ports = {f"PORTCULLIS_{name}_LISTEN": f"127.0.0.1:{free_port()}" for name in ("GATEWAY", "CONTROL")}
-        with mock_provider(folder) as mock:
-            yield Desk(work, environment(**ports), mock)
-    finally:
-        shutil.rmtree(folder)
-
-
-def install(place: Path) -> None:
-    """The environment that runs this test, in README's place. One without the command gets it as a line of shell."""
-    if (Path(sys.prefix) / "bin" / "portcullis").exists():
-        place.symlink_to(sys.prefix)
-        return
-    (place / "bin").mkdir(parents=True)
-    command = place / "bin" / "portcullis"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m controlplane.cli "$@"\n', "utf-8")
-    command.chmod(0o755)
+def mock(tmp_path: Path) -> Iterator[str]:
+    """A mock provider; its address."""
+    with mock_provider(tmp_path) as address:
+        yield address
 
 
 def test_the_demo_shows_what_readme_shows(root: Path, desk: Desk) -> None:
@@ -166,7 +102,7 @@ def test_the_demo_shows_what_readme_shows(root: Path, desk: Desk) -> None:
 
 
 @pytest.mark.timeout(180)
-def test_a_reader_who_follows_it_governs_their_traffic(root: Path, desk: Desk) -> None:
+def test_a_reader_who_follows_it_governs_their_traffic(root: Path, desk: Desk, mock: str) -> None:
     """Each command succeeds; the SDK's snippet is answered, its address redacted, and the audit has its row."""
     lines = [line for line in console(readme(root)) if PROOFS[line] == RUN]
     plan, apply, *later = lines
@@ -176,11 +112,11 @@ def test_a_reader_who_follows_it_governs_their_traffic(root: Path, desk: Desk) -
         assert not (desk.folder / "keys.json").exists()
         assert "+ key ranking-dev" in desk.run(apply)
         key = json.loads((desk.folder / "keys.json").read_bytes())["ranking-dev"]
-        answers_come_from_the_mock(desk, apply)
-        with desk.open(".venv/bin/portcullis audit tail") as tail:
+        answers_come_from_the_mock(desk, apply, mock)
+        with desk.open(".venv/bin/portcullis audit tail", "tailed") as tail:
             assert "mock provider" in snippet(root, desk, key)
             eventually(lambda: "search/ranking/ranking-dev" in tail.read_text("utf-8"), "the row")
-        received = fetch(desk.mock, "GET", "/__received").body.decode()
+        received = fetch(mock, "GET", "/__received").body.decode()
         assert "jane.doe" not in received
         assert "[EMAIL_ADDRESS" in received
         assert SECRET in received
@@ -193,13 +129,13 @@ def test_a_reader_who_follows_it_governs_their_traffic(root: Path, desk: Desk) -
     assert SECRET not in log.read_text("utf-8")
 
 
-def answers_come_from_the_mock(desk: Desk, apply: str) -> None:
+def answers_come_from_the_mock(desk: Desk, apply: str, mock: str) -> None:
     """The example's provider is out there; here its place is taken by the mock. The key stays what it is."""
     example = desk.folder / "docs" / "examples" / "gate.yaml"
-    text = example.read_text("utf-8").replace("url: https://api.openai.com/v1", f"url: {desk.mock}/v1")
-    assert desk.mock in text
+    text = example.read_text("utf-8").replace("url: https://api.openai.com/v1", f"url: {mock}/v1")
+    assert mock in text
     example.write_text(text, "utf-8")
-    assert "~ provider openai (url)" in desk.run(apply)
+    assert "~ provider openai (url: " in desk.run(apply)
 
 
 def snippet(root: Path, desk: Desk, key: str) -> str:
@@ -208,7 +144,6 @@ def snippet(root: Path, desk: Desk, key: str) -> str:
     code = code.replace('"http://127.0.0.1:8080/v1"', repr(desk.gateway + "/v1")).replace('"pcl_…"', repr(key))
     assert key in code
     assert desk.gateway in code
-    run = [sys.executable, "-W", "error", "-c", code]
-    done = subprocess.run(run, capture_output=True, text=True, env=desk.environment, timeout=60, check=False)
+    done = desk.python(code)
     assert done.returncode == 0, done.stderr
     return done.stdout
