@@ -66,13 +66,18 @@ class Vault:
                 f"the vault's keys come from {self.kek}, which only you can change: add the line '{self.keyring.newest + 1} ' and what"
                 " `openssl rand -base64 32` prints, keep the lines that are there, start every part anew, and rotate again"
             )
-        self.keyring = self.kek.replace(self.keyring.add(fresh_key()))
+        self.use(self.keyring.add(fresh_key()))
+
+    def use(self, keyring: Keyring) -> None:
+        """Write these keys into the file and use them. Raises Unusable."""
+        if isinstance(self.kek, KekFile):
+            self.keyring = self.kek.replace(keyring)
 
     def forget_old_terms(self) -> bool:
         """Take every term but the newest out of the file of keys; False where only whoever set the variable can."""
         if not isinstance(self.kek, KekFile):
             return False
-        self.keyring = self.kek.replace(self.keyring.only_newest())
+        self.use(self.keyring.only_newest())
         return True
 
     def _newest(self, peppers: Mapping[int, str]) -> dict[int, Secret]:

@@ -23,6 +23,10 @@ from controlplane.vault_rotation import Moved, Sealed, left, next_changes, next_
 PATIENCE_S: Final = 5.0
 """How long a rotation waits for planes to put the last step in force before it leaves the older terms to the next call."""
 _LOOK_EVERY_S: Final = 0.05
+_NOT_YET: Final = (
+    "older terms stay in the file of keys until nothing is left under them and every connected plane has the new ones; run"
+    " `portcullis vault rotate` again"
+)
 
 
 class Governed(Protocol):
@@ -125,28 +129,33 @@ class Rotation:
             self._said(total=total, moved=total - len(left(self.vault, await self.records())))
             if self.governed.estate.revision == before or not next_changes(self.vault, self.governed.estate, most=1):
                 break
-        while moves := next_moves(self.vault, await asyncio.to_thread(self.beside.sealed)):
+        last: list[Moved] = []
+        while (moves := next_moves(self.vault, await asyncio.to_thread(self.beside.sealed))) and _olds(moves) != _olds(last):
             await asyncio.to_thread(self.beside.move, moves)
             self._said(total=total, moved=total - len(left(self.vault, await self.records())))
+            last = moves
 
     async def _finish(self) -> Progress:
         end = time.monotonic() + self.patience_s
         while (behind := tuple(self.behind())) and time.monotonic() < end:  # noqa: ASYNC110 - who waits looks at what planes said
             await asyncio.sleep(_LOOK_EVERY_S)
-        remaining = len(left(self.vault, await self.records()))
-        moved = self.progress.total - remaining
-        if behind or remaining:
-            note = "older terms stay in the file of keys until every connected plane has the new ones; run `portcullis vault rotate` again"
-            self.progress = Progress("unfinished", self.vault.keyring.newest, self.progress.total, moved, behind, note)
-            return self.progress
-        old = sorted(self.vault.keyring.terms)[:-1]
+        if behind or left(self.vault, await self.records()):
+            return await self._ended("unfinished", behind, _NOT_YET)
+        before = self.vault.keyring
         gone = await asyncio.to_thread(self.vault.forget_old_terms)
-        note = (
-            ""
-            if gone or not old
-            else f"nothing is left under older terms: remove their lines ({', '.join(map(str, old))}) from {self.vault.kek}"
+        if gone and left(self.vault, await self.records()):  # sealed before there was the new term, kept after the last look
+            await asyncio.to_thread(self.vault.use, before)
+            return await self._ended("unfinished", (), _NOT_YET)
+        lines = ", ".join(str(term) for term in sorted(before.terms)[:-1])
+        needed = lines and not gone
+        return await self._ended(
+            "idle", (), f"nothing is left under older terms: remove their lines ({lines}) from {self.vault.kek}" if needed else ""
         )
-        self.progress = Progress("idle", self.vault.keyring.newest, self.progress.total, moved, (), note)
+
+    async def _ended(self, state: str, behind: tuple[str, ...], note: str) -> Progress:
+        total = self.progress.total
+        moved = total - len(left(self.vault, await self.records()))
+        self.progress = Progress(state, self.vault.keyring.newest, total, moved, behind, note)
         return self.progress
 
     @contextlib.contextmanager
@@ -162,3 +171,7 @@ class Rotation:
 
     def _said(self, *, total: int, moved: int = 0) -> None:
         self.progress = Progress("running", self.vault.keyring.newest, total, moved)
+
+
+def _olds(moves: Sequence[Moved]) -> list[str]:
+    return [move.old for move in moves]

@@ -23,7 +23,7 @@ from controlplane.state import State
 from controlplane.state_values import Authority, KeptAnswer, Plane, Stale
 from controlplane.vault import Vault, open_vault
 from controlplane.vault_rotate import Rotation
-from controlplane.vault_rotation import left, sealed_in, settled, under
+from controlplane.vault_rotation import Moved, Sealed, left, sealed_in, settled, under
 from controlplane.vault_runs import KeptBeside
 from custody import store
 from custody.keyring import term_of
@@ -190,6 +190,49 @@ async def test_what_was_sealed_before_its_turn_came_is_moved(tmp_path: Path) -> 
     state.close()
 
 
+class Late:
+    """Beside the estate, a record comes under the old term just after the rotation looked for the last time."""
+
+    def __init__(self, kept: KeptBeside, vault: Vault) -> None:
+        self.kept, self.vault = kept, vault
+        self.stray = Sealed(store.plane("late"), vault.seal(store.plane("late"), Secret(b"late")))
+
+    def sealed(self) -> list[Sealed]:
+        """With the late one, once older terms were forgotten or it was seen."""
+        seen = [self.stray] if len(self.vault.keyring.terms) == 1 or term_of(self.stray.text) > 1 else []
+        return [*self.kept.sealed(), *seen]
+
+    def move(self, moved: Sequence[Moved]) -> None:
+        """As the state does."""
+        for move in moved:
+            if move.old == self.stray.text:
+                self.stray = Sealed(self.stray.label, move.new)
+        self.kept.move(moved)
+
+
+async def test_what_comes_after_the_last_look_brings_the_terms_back(tmp_path: Path) -> None:
+    """The file of keys has them again, and the record opens."""
+    state, vault = filled(Settings(data=tmp_path), 1)
+    turning = rotation(state, vault)
+    turning.beside = Late(KeptBeside(state), vault)
+    vault.add_term()
+    assert (await turning.kek(ACTOR)).state == "unfinished"
+    assert KekFile(tmp_path / "vault" / "kek").read().terms.keys() == {1, 2}
+    assert vault.open(store.plane("late"), turning.beside.stray.text).reveal(REVEAL) == b"late"
+    state.close()
+
+
+async def test_a_record_that_does_not_move_ends_the_rotation_unfinished(tmp_path: Path) -> None:
+    """It is not tried for ever, and no term is taken from under it."""
+    state, vault = filled(Settings(data=tmp_path), 1)
+    turning = rotation(state, vault)
+    turning.beside.move = lambda _moved: None  # type: ignore[method-assign]
+    done = await turning.kek(ACTOR)
+    assert (done.state, done.total - done.moved) == ("unfinished", 4)
+    assert KekFile(tmp_path / "vault" / "kek").read().terms.keys() == {1, 2}
+    state.close()
+
+
 async def test_keys_of_a_variable_rotate_once_they_are_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No line: refused, with the line to add. With it everything moves, and the old line is named as no longer needed."""
     settings = Settings(data=tmp_path, vault="env:GATE_KEK")
@@ -311,11 +354,12 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.timeout(300)
 def test_killed_at_any_step_it_is_finished_by_the_next(tmp_path: Path, root: Path) -> None:
     """Kill -9 before and after each touch of the file of keys, each sync and each commit: all opens, and the next call finishes."""
     script, data = tmp_path / "killed.py", tmp_path / "data"
     script.write_text(KILLED.format(tests=str(root / "tests" / "contract"), root=str(root)))
-    one = subprocess.run([sys.executable, str(script), str(data)], capture_output=True, text=True, check=False, timeout=100)
+    one = subprocess.run([sys.executable, str(script), str(data)], capture_output=True, text=True, check=False, timeout=280)
     assert one.returncode == 0, one.stderr
     found = json.loads(one.stdout)
     assert len(found) > 12
