@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import random
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from state_parts import KEY, altered, event, made
 
 from contracts.settings import Settings
@@ -20,9 +25,11 @@ KEYS = 40
 STEPS = 25
 
 
-def work(kept: Settings, steps: int) -> None:
-    """Load, change all keys, commit; told that it is stale, begin again. Says so before each try."""
+def work(kept: Settings, steps: int, statements: int = 0) -> None:
+    """Load, change all keys, commit; told that it is stale, begin again. Says so before each try. Dies behind that many statements."""
     state = State.open(kept)
+    if statements:
+        dies_behind(state, statements)
     while steps:
         estate = state.load()
         changes = step(estate)
@@ -33,6 +40,22 @@ def work(kept: Settings, steps: int) -> None:
         except Stale:
             pass
     state.close()
+
+
+def dies_behind(state: State, statements: int) -> None:
+    """End this process behind so many statements that write, or, where there are no more, as it is about to commit."""
+    seen = itertools.count(1)
+
+    def written(_db: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.split(maxsplit=1)[0] in {"UPDATE", "INSERT"} and next(seen) == statements:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def committing(_db: sa.Connection) -> None:
+        if next(seen) == statements:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sa.event.listen(state._database.writer, "after_cursor_execute", written)
+    sa.event.listen(state._database.writer, "commit", committing)
 
 
 def step(estate: Estate) -> Changes:
@@ -47,11 +70,11 @@ def _numbered(number: int) -> KeyRecord:
     return KeyRecord(**{**{name: getattr(KEY, name) for name in KEY.__slots__}, "name": f"k{number:02}", "max_tokens": 1})
 
 
-def started(root: Path, kept: Settings, steps: int) -> subprocess.Popen[str]:
+def started(root: Path, kept: Settings, steps: int, statements: int = 0) -> subprocess.Popen[str]:
     """Another process that works."""
     folders = [str(root), str(root / "tests" / "contract")]
     code = f"import sys; sys.path[:0] = {folders}; from pathlib import Path; from contracts.settings import Settings; import test_state_crash as t; "
-    code += f"t.work(Settings(data=Path({str(kept.data)!r}), state={kept.state!r}), {steps})"
+    code += f"t.work(Settings(data=Path({str(kept.data)!r}), state={kept.state!r}), {steps}, {statements})"
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=root)
 
 
@@ -66,21 +89,35 @@ def is_whole(state: State) -> None:
 
 
 def test_killed_in_the_middle_a_step_is_there_or_not(root: Path, kept: Settings) -> None:
-    """Kill -9 at ten instants; each next life goes on from there."""
+    """Kill -9 at five instants of a step; each next life goes on from there."""
     state, dice = State.open(kept), random.Random(5)
-    for _ in range(10):
+    for _ in range(5):
         process = started(root, kept, 1000)
-        seen = 0
         if process.stdout is None:
             pytest.fail("no output")
-        for _ in range(dice.randrange(1, 6)):
-            seen = int(process.stdout.readline())
-        for _ in range(dice.randrange(3000)):  # an instant within the commit that was just begun
-            pass
+        process.stdout.readline()
+        since = time.perf_counter()
+        process.stdout.readline()
+        lasted = time.perf_counter() - since
+        seen = int(process.stdout.readline())
+        time.sleep(lasted * dice.random())  # an instant within the step that was just begun
         process.kill()
         process.communicate()
         is_whole(state)
         assert state.load().revision >= seen
+    state.close()
+
+
+@pytest.mark.parametrize("statements", range(1, 5))
+def test_killed_behind_any_statement_a_step_is_not_there(root: Path, kept: Settings, statements: int) -> None:
+    """The estate's row, the records, the events, and the last moment before the commit."""
+    state = State.open(kept)
+    state.commit(state.load(), first := step(state.load()), [event(change) for change in first.records])
+    process = started(root, kept, 1, statements)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert state.load().revision == 1
+    is_whole(state)
     state.close()
 
 
