@@ -1,0 +1,161 @@
+"""The life of a virtual key by calls, with a real plane that follows: made once, rotated with grace, revoked everywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.snapshot import LiveSecret
+from custody import virtual_key
+from extproc.edge.snapshot_wire import framed, message, receive
+from tests.contract.control_parts import ControlPart, free_port, soon
+from tests.contract.planes_parts import PlanePart, plane
+
+API = "/api/v1"
+BODY = {"name": "k", "team": "search", "project": "ranking", "environment": "dev", "models": ["cheap"]}
+
+
+@pytest.fixture
+def control(tmp_path: Path) -> Iterator[ControlPart]:
+    """A control process with a file applied."""
+    part = ControlPart(tmp_path / "d", free_port())
+    part.start()
+    part.apply()
+    yield part
+    part.stop()
+
+
+async def asked(control: ControlPart, method: str, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
+    """A call, off the loop that the plane runs on."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return await asyncio.to_thread(control.ask, method, f"{API}{path}", body, headers=named)
+
+
+def used(part: PlanePart, text: str, now: int) -> LiveSecret | None:
+    """Which secret of a key the plane takes `text` for."""
+    snapshot = part.taken[-1]
+    presented = virtual_key.parse(text)
+    assert presented is not None
+    record = snapshot.keys.get(presented.public_id)
+    return virtual_key.used(part.credentials.peppers(snapshot), presented, record.secrets if record else (), now)
+
+
+async def test_a_key_works_on_the_plane_when_its_answer_comes_and_not_after_its_revocation(control: ControlPart) -> None:
+    """Made: the plane knows its secret. Rotated: both secrets, the old one until its grace is over. Revoked: neither."""
+    async with plane(control.data) as part:
+        await soon(lambda: part.taken)
+        status, made = await asked(control, "POST", "/keys", BODY)
+        assert (status, [each["problem"] for each in made["planes"]]) == (201, [""])
+        assert used(part, made["secret"], 0)
+        rotated = (await asked(control, "POST", "/keys/k/rotate", {"grace_s": 600}))[1]
+        until = rotated["old_secret_until"]
+        assert used(part, rotated["secret"], until + 1)
+        assert used(part, made["secret"], until - 1)
+        assert not used(part, made["secret"], until)
+        assert rotated["key"]["id"] == made["key"]["id"]
+        revoked = (await asked(control, "POST", "/keys/k/revoke"))[1]
+        assert (revoked["key"]["status"], [each["problem"] for each in revoked["planes"]]) == ("revoked", [""])
+        assert not used(part, rotated["secret"], 0)
+        assert not used(part, made["secret"], 0)
+
+
+async def test_a_revocation_names_the_plane_that_is_late(control: ControlPart) -> None:
+    """It is made all the same, with status 200; whoever asked knows which plane may still take the key."""
+    await asked(control, "POST", "/keys", BODY)
+    reader, writer = await asyncio.open_unix_connection(control.data / "run" / "snapshot.sock")
+    writer.write(framed(message({"plane": "deaf", "version": "0", "revision": "", "epoch": ""})))
+    await receive(reader)
+    status, revoked = await asked(control, "POST", "/keys/k/revoke")
+    assert status == 200
+    assert [(each["plane"], bool(each["problem"])) for each in revoked["planes"]] == [("deaf", True)]
+    writer.close()
+    await writer.wait_closed()
+
+
+def test_a_secret_is_shown_once_and_kept_nowhere(control: ControlPart) -> None:
+    """Neither a list nor the record nor any file under the data folder has it."""
+    made = control.ask("POST", f"{API}/keys", BODY, headers={"idempotency-key": "one"})[1]
+    secret = made["secret"].split("_")[2]
+    for path in ("/keys", "/keys/k", "/export", "/doctor"):
+        assert secret not in control.answer("GET", f"{API}{path}").body.decode()
+    control.stop()
+    files = [path for path in control.data.rglob("*") if path.is_file()]
+    assert [path for path in [*files, control.data.parent / "control.log"] if secret.encode() in path.read_bytes()] == []
+
+
+def test_the_same_call_is_answered_the_same_and_made_once(control: ControlPart) -> None:
+    """By its Idempotency-Key, after a restart and a rotation of the vault too; without one it is another call."""
+    headers = {"idempotency-key": "abc"}
+    first = control.ask("POST", f"{API}/keys", BODY, headers=headers)
+    control.ask("POST", f"{API}/vault/rotate", {"what": "kek"})
+    control.stop()
+    control.start()
+    assert control.ask("POST", f"{API}/keys", BODY, headers=headers) == first
+    assert control.ask("POST", f"{API}/keys", BODY)[0] == 409
+    rotations = [control.ask("POST", f"{API}/keys/k/rotate", {}, headers={"idempotency-key": "r"})[1] for _ in range(2)]
+    assert rotations[0] == rotations[1]
+    assert control.ask("GET", f"{API}/keys/k")[1]["version"] == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("/keys", {**BODY, "name": "other"}), ("/keys/one/rotate", BODY), ("/keys/one/rotate", None), ("/keys?x=1", BODY)]
+)
+def test_another_call_under_the_same_key_is_refused(control: ControlPart, path: str, body: Any) -> None:
+    """Another body, or another path: 409, and nothing is made."""
+    headers = {"idempotency-key": "abc"}
+    control.ask("POST", f"{API}/keys", BODY, headers=headers)
+    status, answer = control.ask("POST", f"{API}{path}", body, headers=headers)
+    assert (status, answer["code"]) in {(409, "idempotency_key_reused"), (400, "invalid_request")}
+    assert {key["name"] for key in control.ask("GET", f"{API}/keys")[1]} == {"one", "two", "k"}
+    assert control.ask("GET", f"{API}/keys/one")[1]["version"] == 1
+
+
+def test_the_same_call_at_once_is_made_once(control: ControlPart) -> None:
+    """Eight of it: one key, one secret, in all eight answers."""
+    with ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(control.ask, "POST", f"{API}/keys", BODY, headers={"idempotency-key": "abc"}) for _ in range(8)]
+        answers = [call.result() for call in calls]
+    assert {status for status, _ in answers} == {201}
+    assert len({answer["secret"] for _, answer in answers}) == 1
+    assert control.ask("GET", f"{API}/keys/k")[1]["version"] == 1
+
+
+def test_a_revoked_key_stays_revoked_until_it_is_forgotten(control: ControlPart) -> None:
+    """It can't be changed or rotated; it is removed only once revoked; its name then makes a fresh key with another id."""
+    made = control.ask("POST", f"{API}/keys", BODY)[1]
+    assert control.ask("DELETE", f"{API}/keys/k")[1]["code"] == "not_revoked"
+    control.ask("POST", f"{API}/keys/k/revoke")
+    again = control.ask("POST", f"{API}/keys/k/revoke")
+    assert (again[0], again[1]["changes"]) == (200, [])
+    assert control.ask("POST", f"{API}/keys/k/rotate", {})[0] == control.ask("PATCH", f"{API}/keys/k", {"owner": "x"})[0] == 409
+    fresh = control.ask("POST", f"{API}/keys", BODY)
+    assert fresh[0] == 201
+    assert fresh[1]["key"]["id"] != made["key"]["id"]
+
+
+def test_each_change_leaves_its_event_without_secrets(control: ControlPart) -> None:
+    """Who, what, before and after, in the order of the changes; no hash, no sealed text, no secret."""
+    made = control.ask("POST", f"{API}/keys", BODY)[1]
+    control.ask("POST", f"{API}/credentials/main/rotate", {"secret": "sk-planted-7755"})
+    revoked = control.answer("POST", f"{API}/keys/k/revoke")
+    control.stop()
+    with sqlite3.connect(control.data / "state" / "portcullis.db") as db:
+        db.row_factory = sqlite3.Row
+        rows = [dict(row) for row in db.execute("SELECT * FROM events ORDER BY place")]
+    text = json.dumps(rows)
+    assert [secret for secret in ("sk-planted", made["secret"].split("_")[2], '\\"sealed\\"', '\\"hash\\"') if secret in text] == []
+    told = [json.loads(next(value for value in row.values() if isinstance(value, str) and value.startswith("{"))) for row in rows[-3:]]
+    assert [(event["verb"], event["name"], event["actor"]) for event in told] == [
+        ("key.create", "k", "admin"), ("credential.rotate", "main", "admin"), ("key.revoke", "k", "admin"),
+    ]  # fmt: skip
+    assert told[0]["before"] is None
+    assert told[2]["before"]["revoked"] is None
+    assert told[2]["after"]["revoked"]
+    assert told[2]["request_id"] == revoked.headers["x-portcullis-request-id"]
