@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from controlplane.policy_schema import schema_text
 from extproc.edge.policy_embedded import SAMPLE
 from tests.contract.policy_engines import Document, Engines
-from tests.policy_folders import POLICIES, copied, rule
+from tests.policy_folders import POLICIES, asking, copied, rule
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "policy_verdicts.yml"
 CASES = yaml.safe_load(GOLDEN.read_text())
@@ -136,7 +136,8 @@ TEXT = st.text(st.characters(codec="utf-8"), max_size=8) | st.sampled_from(
 KIND = st.sampled_from(["EMAIL_ADDRESS", "CREDIT_CARD", "*"]) | TEXT
 ACTION = st.sampled_from(["allow", "alert", "mask", "hash", "tokenize", "redact", "block", "sanitise"])
 COUNT = st.integers(0, 2**53)
-ADDRESS = st.ip_addresses().map(str) | st.sampled_from(["10.1.2.3", "", "unknown"])
+SPELT = st.ip_addresses().map(lambda address: asking(source_address=str(address)).document()["source"]["address"])  # type: ignore[index] # an object
+ADDRESS = SPELT | st.sampled_from(["10.1.2.3", "", "unknown"])
 NETWORK = st.sampled_from(["10.0.0.0/8", "0.0.0.0/0", "::/0", "2001:db8::/32", "10.1.2.3/32"])
 OF_PATH = {
     ".source.address": ADDRESS,
