@@ -35,6 +35,7 @@ bench: $(VENV)/.dev
 	@$(BIN)/python bench/run.py $(ARGS)
 	@$(BIN)/python bench/bodies.py
 	@$(BIN)/python bench/beside.py $(ARGS)
+	@$(BIN)/python bench/revocation.py
 
 # All targets together for SECONDS, or one of them; what it finds is under .fuzz/. ARGS goes to tests/fuzz/run.py.
 SECONDS ?= 300

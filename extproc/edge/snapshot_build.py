@@ -25,8 +25,9 @@ from extproc.edge.snapshot_wire import (
     unpacked,
 )
 
-NOTHING: Final = Snapshot("", keys=Keys({}))
+NOTHING: Final = Snapshot("", keys=Keys())
 """What a plane has before it is told anything."""
+_COPIED: Final = 256
 _BY_NAME: Final = {kind: f"{kind}s" for kind in RECORDS if kind != "key"}
 """Kind → the snapshot's field of its records, by name."""
 
@@ -51,7 +52,7 @@ class _Staging:
         self.base = NOTHING if self.whole else base
         self.frames: list[bytes] = []
         self.trouble = ""
-        self._keys: dict[str, bytes] = {}
+        self._keys = (self.base.keys if isinstance(self.base.keys, Keys) else Keys()).draft()
         self._rest: dict[str, dict[Any, Any]] = {}
         self._organisation = self.base.organisation
 
@@ -65,19 +66,14 @@ class _Staging:
 
     def done(self) -> Snapshot:
         """The snapshot that the push makes."""
-        keys = self.base.keys if isinstance(self.base.keys, Keys) else Keys({})
-        if self.whole:
-            keys = Keys({public_id: document for public_id, document in self._keys.items() if document})
-        elif self._keys:
-            keys = keys.after(self._keys)
         rest: dict[str, Any] = {name: _without_gone(records) for name, records in self._rest.items()}
-        return replace(self.base, revision=self.revision, organisation=self._organisation, keys=keys, **rest)
+        return replace(self.base, revision=self.revision, organisation=self._organisation, keys=self._keys.done(), **rest)
 
     def _item(self, kind: str, name: str, document: bytes) -> None:
         if kind == "key":
             if document:
                 unpacked(kind, document)  # what can't be read must show now, not when an app asks
-            self._keys[name] = document
+            self._keys.put(name, document)
         elif kind == ORGANISATION:
             self._organisation = str(orjson.loads(document))
         elif kind == PEPPER:
@@ -143,9 +139,9 @@ class Assembly:
 
 
 def frames_of(snapshot: Snapshot, epoch: str) -> Iterator[bytes]:
-    """A push of the whole snapshot."""
+    """A push of the whole snapshot, in larger pieces: nobody stages it while requests wait."""
     yield begin(snapshot.revision, epoch, "")
-    for items in batches(_items(snapshot)):
+    for items in batches(_items(snapshot), _COPIED):
         yield piece(items)
     yield end(snapshot.revision)
 
@@ -160,10 +156,10 @@ def end(revision: str) -> bytes:
     return message({"end": revision})
 
 
-def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """Items by the PIECE."""
+def batches(items: Iterable[Item], most: int = PIECE) -> Iterator[list[Item]]:
+    """Items by the piece."""
     left = iter(items)
-    while batch := list(islice(left, PIECE)):
+    while batch := list(islice(left, most)):
         yield batch
 
 
@@ -174,9 +170,8 @@ def _items(snapshot: Snapshot) -> Iterator[Item]:
     for kind, name in _BY_NAME.items():
         records = getattr(snapshot, name)
         yield from ((kind, each, packed(record)) for each, record in records.items())
-    keys = snapshot.keys
-    documents = keys.documents() if isinstance(keys, Keys) else {each: packed(record) for each, record in keys.items()}
-    yield from (("key", each, document) for each, document in documents.items())
+    if isinstance(snapshot.keys, Keys):
+        yield from (("key", each, document) for each, document in snapshot.keys.documents())
 
 
 def _without_gone(records: dict[Any, Any]) -> dict[Any, Any]:

@@ -30,8 +30,8 @@ import orjson
 
 from contracts.snapshot import RECORDS, Record, record_of
 
-PIECE: Final = 128
-"""Items of a piece: about a millisecond of a plane's event loop."""
+PIECE: Final = 32
+"""Items of a piece: less than a millisecond of a plane's event loop."""
 MAX_BYTES: Final = 16 << 20
 ORGANISATION: Final = "organisation"
 PEPPER: Final = "pepper"

@@ -21,10 +21,11 @@ from contracts.snapshot import (
     Snapshot,
     TeamRecord,
 )
+from contracts.usage import Price, Tier
 from controlplane.estate import Change, Changes, Estate, Kept
 from controlplane.planes_view import CHANGES, View
 from extproc.edge.snapshot_build import Assembly, batches, begin, end, frames_of
-from extproc.edge.snapshot_wire import Item, piece
+from extproc.edge.snapshot_wire import Item, packed, piece, unpacked
 
 MINE = frozenset({"search/ranking"})
 NAMES = st.sampled_from(["a", "b", "a-c", "ß\t\n"])
@@ -162,3 +163,16 @@ def test_a_plane_that_was_away_too_long_is_sent_everything() -> None:
     assert view.since(view.epoch, "1") == [("organisation", "", "")]
     assert view.since(view.epoch, view.shown.revision) == []
     assert view.since("another", view.shown.revision) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "record"),
+    [
+        ("model", ModelRecord("m", "p", "", "u", (Price(1, 2, "v", above=(Tier(3, None, above=4),), daily=(5, 6), cache_read=0),))),
+        ("key", KeyRecord("i", "k", (LiveSecret("h", 2, 9), LiveSecret("g")), "t", "p", "e", ("*",), max_tokens=1, labels={"a": "b"})),
+        ("profile", ProfileRecord("p", {"*": "redact"}, {"EMAIL_ADDRESS": "alert"}, "block")),
+    ],
+)
+def test_a_record_comes_as_it_went(kind: str, record: Record) -> None:
+    """Whatever is nested in it."""
+    assert unpacked(kind, packed(record)) == record
