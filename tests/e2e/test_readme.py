@@ -30,10 +30,12 @@ PROOFS: Final = {
     '.venv/bin/portcullis audit query "SELECT time, key_name, model_asked, outcome, findings_prompt, cost_nanousd FROM audit.requests ORDER BY time DESC LIMIT 10"': RUN,
     '.venv/bin/portcullis audit query --json "SELECT team, sum(cost_nanousd) AS nanousd FROM audit.requests GROUP BY team"': RUN,
     ".venv/bin/portcullis audit stats": RUN,
+    ".venv/bin/portcullis key revoke ranking-dev": RUN,
     ".venv/bin/portcullis check": RUN,
     # named in the text
     "audit tail": HERE,
     "audit stats": RUN,
+    "portcullis doctor": HERE,
     "make check": CI,
     "make bench": CI,
 }
@@ -121,7 +123,10 @@ def test_a_reader_who_follows_it_governs_their_traffic(root: Path, desk: Desk, m
         assert "[EMAIL_ADDRESS" in received
         assert SECRET in received
         assert key not in received
-        table, sums, stats, check = (desk.run(line) for line in later)
+        assert "nothing is wrong" in desk.run(".venv/bin/portcullis doctor")
+        revoked, table, sums, stats, check = (desk.run(line) for line in later)
+        assert fetch(desk.gateway, "GET", "/v1/models", authorization=f"Bearer {key}").status == 401
+    assert "is revoked" in revoked
     assert table.splitlines()[1].split()[2:5] == ["ranking-dev", "gpt-4o-mini", "served"]
     assert json.loads(sums)["rows"][0][0] == "search"
     assert re.search(r"^stored +1$", stats, re.MULTILINE)
