@@ -16,6 +16,7 @@ import orjson
 
 from contracts.snapshot import CredentialRecord, KeyRecord, ModelRecord, ProviderRecord, Record, TeamRecord
 from controlplane.estate import Change, Changes, Estate, Kept
+from controlplane.price_list import priced
 from custody import store
 from custody.envelope import Label
 from extproc.edge.snapshot_wire import ORGANISATION, PEPPER, Item, packed
@@ -76,6 +77,8 @@ class Shown:
         if kind == "profile":
             return self.estate.profile(name)
         kept = self.estate.of(kind).get(name)
+        if kept and isinstance(kept.record, ModelRecord):
+            return _priced(self.estate, kept.record)
         return kept.record if kept else None
 
     def _others(self) -> Iterator[_Touch]:
@@ -164,6 +167,9 @@ def _touches(changes: Changes, before: Estate) -> Iterator[_Touch]:
             yield from (("key", public_id, change.name) for public_id in _ids(change))
         else:
             yield change.kind, change.name, change.name
+        if change.kind == "provider":  # whose URL says what its models cost
+            models = _records(before, ModelRecord, "model")
+            yield from (("model", model.name, model.name) for model in models if model.provider == change.name)
     if changes.peppers is not None:
         yield from ((PEPPER, str(version), "") for version in {**before.peppers, **changes.peppers})
 
@@ -208,7 +214,7 @@ def _small(estate: Estate, projects: Projects, reached: _Reached) -> _Small:
     providers = {model.provider for model in models}
     whole = {model.provider for model in models if not model.credential}
     named = {model.credential for model in models}
-    records: list[tuple[str, Record]] = [("model", model) for model in models]
+    records: list[tuple[str, Record]] = [("model", _priced(estate, model)) for model in models]
     records += [("provider", record) for record in _records(estate, ProviderRecord, "provider") if record.name in providers]
     for credential in _records(estate, CredentialRecord, "credential"):
         if (credential.provider in whole or credential.name in named) and (not credential.project or credential.project in projects):
@@ -219,6 +225,12 @@ def _small(estate: Estate, projects: Projects, reached: _Reached) -> _Small:
     profiles = estate.profiles()
     records += [("profile", profiles[name]) for name in {"default", *reached.profiles} if name in profiles]
     return {(kind, record.name): record for kind, record in records}
+
+
+def _priced(estate: Estate, model: ModelRecord) -> ModelRecord:
+    """With the price list's prices, which the estate does not keep."""
+    kept = estate.of("provider").get(model.provider)
+    return replace(model, prices=priced(model, kept.record)) if kept and isinstance(kept.record, ProviderRecord) else model
 
 
 def _reaches(reached: _Reached, model: ModelRecord) -> bool:
