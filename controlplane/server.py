@@ -27,6 +27,7 @@ from controlplane.governance import Governance, system
 from controlplane.governance_events import plane_event
 from controlplane.outbox import Outbox
 from controlplane.planes import Planes
+from controlplane.price_list import sellers
 from controlplane.state import State
 from controlplane.vault_runs import Rehashes, rotation_of
 from extproc.config import load, near_misses
@@ -47,6 +48,7 @@ async def run(settings: Settings) -> None:
     if make_token(settings.data):
         log.info("made an admin token: %s", token_file(settings.data))
     token = AdminToken.of(read_token(token_file(settings.data)))
+    await asyncio.to_thread(sellers)  # takes half a second, which no plane and no caller should wait for
     state = await asyncio.to_thread(State.open, settings)
     try:
         await serve(settings, await asyncio.to_thread(Governance.start, settings, state), token, stop)

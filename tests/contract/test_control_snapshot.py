@@ -90,3 +90,17 @@ async def test_no_secret_lies_open_on_disk_or_in_the_log(control: ControlPart) -
     for path in [*files, control.data.parent / "control.log"]:
         assert [text for text in planted if text.encode() in path.read_bytes()] == []
     assert [path for path in files if stat.S_IMODE(path.stat().st_mode) & 0o077 and path.name != "ready.json"] == []
+
+
+async def test_a_plane_gets_the_prices_of_the_list_and_others_with_another_address(control: ControlPart) -> None:
+    """A model without a price of its own has that of its provider's; the provider's new address brings the new one's prices."""
+    text = FILE.replace("http://127.0.0.1:9902/v1", "https://api.openai.com/v1").replace(
+        "models:\n", "models:\n  mini: {provider: other, model: gpt-4o-mini}\n"
+    )
+    async with plane(control.data) as part:
+        await soon(lambda: part.taken)
+        await applied(control, text)
+        assert [price.version.split(":")[0] for price in part.taken[-1].models["mini"].prices] == ["genai-prices"]
+        assert part.taken[-1].models["cheap"].prices[0].version.startswith("declared:")
+        await applied(control, text.replace("https://api.openai.com/v1", "https://gate.example/v1"))
+        assert part.taken[-1].models["mini"].prices == ()
