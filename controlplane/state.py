@@ -10,7 +10,7 @@ with one sentence where the database does not do its part; a method that writes 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -106,13 +106,15 @@ class State:
         with self._database.reading() as db:
             return [rows.answer_from(row) for row in db.execute(sa.select(ANSWERS).order_by(ANSWERS.c.key))]
 
-    def reseal(self, answers: Iterable[KeptAnswer]) -> None:
-        """Keep these answers under the seals they have now; those that are gone meanwhile stay gone."""
+    def reseal(self, moved: Mapping[str, str]) -> None:
+        """Put what is kept beside the estate under new seals, by the old ones; what is gone or was sealed anew meanwhile stays so."""
         with self._database.writing() as db:
-            for answer in answers:
-                db.execute(
-                    sa.update(ANSWERS).where(ANSWERS.c.key == answer.key, ANSWERS.c.time == answer.time).values(sealed=answer.sealed)
-                )
+            for table in (ANSWERS, PLANES, AUTHORITY):
+                (name,) = table.primary_key
+                for row in db.execute(sa.select(name, table.c.sealed)).all():
+                    if row.sealed in moved:
+                        this = sa.and_(name == row[0], table.c.sealed == row.sealed)
+                        db.execute(sa.update(table).where(this).values(sealed=moved[row.sealed]))
 
     # ── events on their way ────────────────────────────────────────────────────
 
@@ -181,13 +183,12 @@ class State:
             found = db.execute(sa.select(AUTHORITY)).one_or_none()
         return Authority(found.certificate, found.sealed) if found else None
 
-    def keep_authority(self, authority: Authority, *, instead: bool = False) -> Authority:
-        """Keep it unless there is one (or `instead` of that), and give the one that is kept."""
+    def keep_authority(self, authority: Authority) -> Authority:
+        """Keep it unless there is one, and give the one that is kept."""
         with self._telling(()) as db:
             found = db.execute(sa.select(AUTHORITY)).one_or_none()
-            if found and not instead:
+            if found:
                 return Authority(found.certificate, found.sealed)
-            db.execute(sa.delete(AUTHORITY))
             db.execute(sa.insert(AUTHORITY).values(id=1, certificate=authority.certificate, sealed=authority.sealed))
             return authority
 

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from contracts.errors import Unusable
@@ -36,15 +35,7 @@ class KeptBeside:
 
     def move(self, moved: Sequence[Moved]) -> None:
         """Put each under its new seal, unless it has another one meanwhile."""
-        new = {(move.label, move.old): move.new for move in moved}
-        authority = self._state.authority()
-        if authority and (sealed := new.get((store.authority(), authority.sealed))):
-            self._state.keep_authority(replace(authority, sealed=sealed), instead=True)
-        for plane in self._state.planes().values():
-            if sealed := new.get((store.plane(plane.name), plane.sealed)):
-                self._state.put_plane(replace(plane, sealed=sealed), ())
-        answers = [replace(answer, sealed=new.get((store.answer(answer.key), answer.sealed), "")) for answer in self._state.answers()]
-        self._state.reseal(answer for answer in answers if answer.sealed)
+        self._state.reseal({move.old: move.new for move in moved})
 
 
 def rotation_of(governance: Governance) -> Rotation:

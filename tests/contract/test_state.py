@@ -12,7 +12,7 @@ from contracts.errors import Unusable
 from contracts.settings import Settings
 from controlplane.estate import Changes, Estate
 from controlplane.state import State
-from controlplane.state_values import ANSWERS_KEPT, KeptAnswer, Stale, Unsettled
+from controlplane.state_values import ANSWERS_KEPT, Authority, KeptAnswer, Plane, Stale, Unsettled
 
 
 def test_a_fresh_state_is_the_empty_estate(state: State) -> None:
@@ -150,12 +150,17 @@ def test_an_answer_is_kept_for_a_day(state: State) -> None:
     assert state.answers() == [again]
 
 
-def test_answers_are_sealed_anew(state: State) -> None:
-    """A rotation changes the seal alone; an answer that was replaced meanwhile keeps its own."""
+def test_what_is_kept_beside_the_estate_is_sealed_anew(state: State) -> None:
+    """Answers, planes and what signs for them, by their old seals; one that was sealed anew or is gone meanwhile stays so."""
     estate = state.load()
-    answer = KeptAnswer("call", "digest", "sealed", 1000)
+    answer, plane, authority = KeptAnswer("call", "digest", "a1", 1000), Plane("edge", sealed="p1"), Authority("PEM", "s1")
     state.commit(estate, Changes(), [], answer)
-    state.reseal([replace(answer, sealed="anew"), KeptAnswer("gone", "d", "s", 1)])
-    assert state.answers() == [replace(answer, sealed="anew")]
-    state.reseal([replace(answer, sealed="late", time=999)])
-    assert state.answers() == [replace(answer, sealed="anew")]
+    state.put_plane(plane, [])
+    state.put_plane(replace(plane, name="other", sealed="p2"), [])
+    state.keep_authority(authority)
+    state.reseal({"a1": "A", "p1": "P", "s1": "S", "gone": "G"})
+    assert state.answers() == [replace(answer, sealed="A")]
+    assert (state.planes()["edge"], state.planes()["other"].sealed) == (replace(plane, sealed="P"), "p2")
+    assert state.authority() == replace(authority, sealed="S")
+    state.reseal({"a1": "late", "p1": "late", "s1": "late"})
+    assert (state.answers()[0].sealed, state.planes()["edge"].sealed, state.authority()) == ("A", "P", replace(authority, sealed="S"))

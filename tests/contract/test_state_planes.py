@@ -51,11 +51,10 @@ def test_of_many_who_use_one_token_at_once_one_is_enrolled(state: State) -> None
 
 
 def test_what_signs_for_planes_is_made_once(state: State) -> None:
-    """Of several who make one the first is kept, and all are given that one, unless it is meant to be replaced."""
+    """Of several who make one the first is kept, and all are given that one."""
     with ThreadPoolExecutor(4) as threads:
         found = set(threads.map(lambda number: state.keep_authority(Authority(f"certificate {number}", f"{number}")), range(8)))
     assert found == {state.authority()}
-    assert state.keep_authority(Authority("new", "sealed"), instead=True) == state.authority() == Authority("new", "sealed")
 
 
 def test_planes_leave_the_estate_alone(state: State) -> None:
