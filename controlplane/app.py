@@ -29,7 +29,14 @@ def make_app(settings: Settings, endpoints: Iterable[Endpoint], token: AdminToke
         middlewares=[explained, _own_host(trusted_hosts(settings.control.listen)), _with_token(token)], client_max_size=MAX_REQUEST_BYTES
     )
     app.router.add_routes([web.get("/healthz", _well), web.get("/readyz", _well), *(endpoint.route() for endpoint in endpoints)])
+    app.on_response_prepare.append(_named)
     return app
+
+
+async def _named(request: web.Request, answer: web.StreamResponse) -> None:
+    """Every answer to somebody known, refusals too, names the call as the events of the audit do."""
+    if ACTOR in request:
+        answer.headers["x-portcullis-request-id"] = request[ACTOR].request_id
 
 
 def trusted_hosts(listen: str) -> frozenset[str]:
@@ -65,9 +72,7 @@ def _with_token(token: AdminToken) -> Middleware:
         if request.path not in OPEN and not token.fits(request.headers.get("authorization", "")):
             return problem(401, "unauthorized", "The admin token is missing or wrong. Send it as Authorization: Bearer TOKEN.")
         request[ACTOR] = admin(fresh_id())
-        answer = await handler(request)
-        answer.headers["x-portcullis-request-id"] = request[ACTOR].request_id
-        return answer
+        return await handler(request)
 
     return check
 

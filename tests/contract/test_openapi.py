@@ -212,6 +212,7 @@ def test_refusals_are_what_the_document_says(
     answer = shared.answer(method, f"{API}{path}", body)
     assert answer.status == status
     assert answer.headers["content-type"].startswith("application/problem+json")
+    assert answer.headers["x-portcullis-request-id"]
     _, operation = operation_of(described, method, path)
     assert str(status) in operation["responses"]
     assert list(faults(described, strict(described, described["components"]["schemas"]["problem"]), json.loads(answer.body))) == []
