@@ -17,14 +17,15 @@ _BYTES: Final = 32
 
 
 def token_file(data: Path) -> Path:
-    """Where the token is, under the data folder."""
-    return data / "admin-token"
+    """Where the token is: beside the vault's keys, in the one folder whose files are secrets."""
+    return data / "vault" / "admin-token"
 
 
 def make_token(data: Path) -> str | None:
     """Make the token unless there is one. Returns it just this once, to be shown to whoever started the system first."""
     file = token_file(data)
     private_folder(data)
+    private_folder(file.parent)
     token = f"pcladmin_{secrets.token_urlsafe(_BYTES)}"
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

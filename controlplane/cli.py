@@ -29,7 +29,7 @@ _INTERRUPTED: Final = 130
 _WHAT_TO_DO: Final[Mapping[str, str]] = {
     "in_use": "With --cascade they go too.",
     "changed_meanwhile": "Look at it again, then repeat the command.",
-    "unauthorized": "The right one is in the data folder, in admin-token; name that folder with --data, or set PORTCULLIS_TOKEN.",
+    "unauthorized": "The right one is in the data folder, in vault/admin-token; name that folder with --data, or set PORTCULLIS_TOKEN.",
 }
 """What the command line can add to a problem of this code."""
 

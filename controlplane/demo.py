@@ -82,7 +82,7 @@ def main(settings: Settings, config: Path | None, *, once: bool) -> int:
 
 
 def _client(system: System) -> Client:
-    token = (system.settings.data / "admin-token").read_text("utf-8").strip()
+    token = (system.settings.data / "vault" / "admin-token").read_text("utf-8").strip()
     return Client(f"http://{system.settings.control.listen}", token)
 
 

@@ -40,6 +40,8 @@ class Plan:
     stop_s: float = 10.0
     drain: Callable[[], Awaitable[None]] | None = None
     """What is done before it is told to stop."""
+    withheld: frozenset[str] = frozenset()
+    """Environment variables that it does not get: what it has no business with."""
 
 
 @dataclass(slots=True)
@@ -65,6 +67,7 @@ class Part:
         self._process = await asyncio.create_subprocess_exec(
             *wrapper,
             *self.plan.command,
+            env={name: value for name, value in os.environ.items() if name not in self.plan.withheld},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

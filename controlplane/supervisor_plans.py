@@ -15,6 +15,7 @@ from controlplane.envoy_listener import STAT_PREFIX
 from controlplane.envoy_program import command
 from controlplane.supervisor_part import Plan
 from controlplane.supervisor_probe import accepts, answers, ask, ask_json, place_of
+from extproc.edge.kek import ENV
 
 _DRAIN_S: Final = 10.0
 _LOOK_EVERY_S: Final = 0.05
@@ -42,6 +43,7 @@ def ingest(settings: Settings, config: Path | None) -> Plan:
         ready=lambda: answers(socket, "/healthz"),
         start_s=120.0,
         stop_s=20.0,
+        withheld=_keys(settings),
     )
 
 
@@ -70,7 +72,13 @@ def envoy(settings: Settings) -> Plan:
         address=f"http://{settings.gateway.listen}",
         ready=lambda: answers(admin, "/ready"),
         drain=lambda: _drain(admin),
+        withheld=_keys(settings),
     )
+
+
+def _keys(settings: Settings) -> frozenset[str]:
+    """The variable that holds the vault's keys, where there is one. Who opens nothing does not get it."""
+    return frozenset({settings.vault.removeprefix(ENV)} if settings.vault.startswith(ENV) else ())
 
 
 def _python(module: str, settings: Settings, config: Path | None) -> Sequence[str]:

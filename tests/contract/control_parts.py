@@ -90,7 +90,7 @@ class ControlPart:
     @property
     def token(self) -> str:
         """The admin token."""
-        return (self.data / "admin-token").read_text().strip()
+        return (self.data / "vault" / "admin-token").read_text().strip()
 
     @property
     def environ(self) -> dict[str, str]:
@@ -103,7 +103,7 @@ class ControlPart:
         with (self.data.parent / "control.log").open("ab") as log:
             self.child = subprocess.Popen(command, cwd=ROOT, env=self.environ, stderr=log, stdout=log)
         until(self.answers)
-        ready = {"control": self.url, "admin_token_file": str(self.data / "admin-token")}
+        ready = {"control": self.url, "admin_token_file": str(self.data / "vault" / "admin-token")}
         (self.data / "run" / "ready.json").write_text(json.dumps(ready))
 
     def answers(self) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-OWN: Final = frozenset({"vault/kek", "admin-token"})
+OWN: Final = frozenset({"vault/kek", "vault/admin-token"})
 """Files of a data folder whose business it is to hold a secret of the gate's own: the keys that seal, and the token of the contract's
 `admin_token_file`. Each may hold its own secret only: that is for the caller to look into."""
 

@@ -27,7 +27,7 @@ ANSWER: Final = "canary-of-the-answer-9e7b"
 PERSON: Final = "canary.person@example.com"
 CARD: Final = "4111 1111 1111 1111"
 TEXTS: Final = (PROMPT, ANSWER, PERSON, CARD, CARD.replace(" ", ""))
-OWN: Final = {"admin-token", "vault/kek"}
+OWN: Final = {"vault/admin-token", "vault/kek"}
 """Files whose business it is to hold a secret of the gate's own."""
 
 STREAM: Final = {"text": [f"{ANSWER} canary.per", "son@exam", f"ple.com {CARD}"], "chunk_delay_ms": 5}

@@ -115,7 +115,7 @@ def test_its_use_is_counted_by_day(own_gate: Stack) -> None:
         assert [asked(sdk), asked(sdk), asked(sdk, "dear")] == [200, 200, 403]
 
     def counted() -> Any:
-        days = verb(gate, "key", "usage", "life")["days"]
+        days = verb(gate, "key", "usage", "life")["by_day"]
         return days if days and days[0]["requests"] == 3 else None
 
     (day,) = eventually(counted, "three rows")

@@ -241,7 +241,7 @@ def test_a_part_that_fails_at_once(refusing: Refusing) -> None:
 
 def test_the_first_start_shows_the_admin_token_once(bare: Stack) -> None:
     """It is in the log of the first start, opens the API, and is not shown by the second."""
-    token = (bare.data / "admin-token").read_text("utf-8").strip()
+    token = (bare.data / "vault" / "admin-token").read_text("utf-8").strip()
     assert bare.log.count(token) == 1
     assert json.loads(ask(bare.ready["control"], "GET", "/api/v1/keys", authorization=f"Bearer {token}").body) == []
     bare.stop()

@@ -87,7 +87,7 @@ def test_a_plane_that_is_late_is_named(control: Recording, capsys: pytest.Captur
         (problem("unusable", "one\ntwo"), 1, ["one", "two"]),
         (problem("unusable", "a: is wrong\nb: is missing", ("a", "is wrong"), ("b", "is missing")), 1, ["a: is wrong", "b: is missing"]),
         (problem("in_use", "Keys need it: x.", status=409), 1, ["Keys need it: x.", "With --cascade they go too."]),
-        (problem("unauthorized", "No token.", status=401), 1, ["No token.", "The right one is in the data folder, in admin-token; name that folder with --data, or set PORTCULLIS_TOKEN."]),
+        (problem("unauthorized", "No token.", status=401), 1, ["No token.", "The right one is in the data folder, in vault/admin-token; name that folder with --data, or set PORTCULLIS_TOKEN."]),
         (problem("not_found", "No team x.", status=404), 1, ["No team x."]),
         (problem("audit_unavailable", "Ingest is down.", status=503), 3, ["Ingest is down."]),
         ("<html>", 3, None),

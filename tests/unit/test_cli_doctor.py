@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from controlplane.admin_token import token_file
 from controlplane.cli import main
 from extproc.edge.kek import KekFile
 
@@ -29,7 +30,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for each in (folder, folder / "run", folder / "state"):
         each.chmod(0o700)
     KekFile(folder / "vault" / "kek").make()
-    (folder / "admin-token").touch(0o600)
+    token_file(folder).touch(0o600)
     return folder
 
 
@@ -60,11 +61,11 @@ def test_what_others_may_read_is_wrong(data: Path, capsys: pytest.CaptureFixture
     """The folder, the vault's keys, the token: each with the command that mends it."""
     data.chmod(0o755)
     (data / "vault" / "kek").chmod(0o644)
-    (data / "admin-token").chmod(0o640)
+    (data / "vault" / "admin-token").chmod(0o640)
     _, states, todo = checks(data, capsys)
     assert (states["data"], states["vault"], states["admin token"]) == ("wrong", "wrong", "wrong")
     assert todo["data"] == f"chmod 700 {data}"
-    assert todo["admin token"] == f"chmod 600 {data / 'admin-token'}"
+    assert todo["admin token"] == f"chmod 600 {token_file(data)}"
     assert "kek" in todo["vault"]
 
 
@@ -122,7 +123,7 @@ def test_parts_that_are_gone_are_named(data: Path, capsys: pytest.CaptureFixture
     """ready.json of a system that was killed."""
     ready = {
         "control": "http://127.0.0.1:9",
-        "admin_token_file": str(data / "admin-token"),
+        "admin_token_file": str(data / "vault" / "admin-token"),
         "pids": {"extproc": 2**22 + 1, "control": os.getpid()},
     }
     (data / "run" / "ready.json").write_text(json.dumps(ready))
@@ -134,7 +135,7 @@ def test_parts_that_are_gone_are_named(data: Path, capsys: pytest.CaptureFixture
 
 def test_a_control_that_does_not_answer_is_down(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every process is there, and nobody answers."""
-    ready = {"control": "http://127.0.0.1:9", "admin_token_file": str(data / "admin-token"), "pids": {"control": os.getpid()}}
+    ready = {"control": "http://127.0.0.1:9", "admin_token_file": str(data / "vault" / "admin-token"), "pids": {"control": os.getpid()}}
     (data / "run" / "ready.json").write_text(json.dumps(ready))
     code, states, _ = checks(data, capsys)
     assert (code, states["system"], states["control"]) == (3, "ok", "down")
