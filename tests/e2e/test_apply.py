@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from declared import DECLARED, MOCK
-from stack import Stack
+from stack import PROVIDER_SECRET, Stack
 
 
 def applied(gate: Stack, text: str) -> tuple[int, dict[str, object], str]:
@@ -35,12 +36,46 @@ def test_a_key_that_left_the_file_is_refused_when_apply_comes_back(own_gate: Sta
     assert own_gate.chat(key="app").status == 200
 
 
-def test_who_hangs_is_named_and_the_exit_code_says_so(own_gate: Stack) -> None:
-    """A stopped data plane and a stopped Envoy: the change is kept, 3 is the exit code, and both come round later."""
-    for part, name in (("extproc", "extproc-0"), ("envoy", "envoy")):
-        with own_gate.paused(part):
-            code, answer, complaints = applied(own_gate, DECLARED.replace("  watched:", f"  after-{part}:"))
-            assert code == 3
-            assert f"portcullis: {name}: has not" in complaints
-        code, again, complaints = applied(own_gate, DECLARED.replace("  watched:", f"  after-{part}:"))
-        assert (code, complaints, again["changes"], again["revision"]) == (0, "", [], answer["revision"])
+@pytest.mark.parametrize(
+    ("part", "name", "change"),
+    [("extproc", "extproc-0", ("  watched:", "  after-extproc:")), ("envoy", "envoy", ("http://mock/v1", "http://mock/v1/other"))],
+)
+def test_who_hangs_is_named_and_the_exit_code_says_so(own_gate: Stack, part: str, name: str, change: tuple[str, str]) -> None:
+    """A stopped data plane, a stopped Envoy where a provider changes: the change is kept, 3 is the exit code, and it comes round later."""
+    text = DECLARED.replace(*change)
+    assert text != DECLARED
+    with own_gate.paused(part):
+        code, answer, complaints = applied(own_gate, text)
+        assert code == 3
+        assert f"portcullis: {name}: has not" in complaints
+    code, again, complaints = applied(own_gate, text)
+    assert (code, complaints, again["changes"], again["revision"]) == (0, "", [], answer["revision"])
+
+
+def test_a_change_that_is_not_envoys_does_not_wait_for_it(own_gate: Stack) -> None:
+    """A key is revoked on every data plane while Envoy hangs: nobody has to wait for who is not concerned."""
+    with own_gate.paused("envoy"):
+        assert own_gate.run("key", "revoke", "strict").returncode == 0
+
+
+def test_what_the_gate_holds_need_not_be_at_hand(own_gate: Stack) -> None:
+    """A credential keeps its secret where the variable is not set; a new one without a secret is an error with its line."""
+    own_gate.environment.pop("E2E_PROVIDER_SECRET")
+    assert applied(own_gate, DECLARED.replace("  watched:", "  fresh:"))[0] == 0
+    assert own_gate.chat(key="fresh").status == 200
+    file = own_gate.folder / "gate.yaml"
+    text = file.read_text("utf-8")
+    line = next(number for number, each in enumerate(text.splitlines(), 1) if "E2E_PROVIDER_SECRET" in each)
+    file.write_text(text.replace("local-main", "other-main"), "utf-8")
+    done = own_gate.run("apply", "-f", file, check=False)
+    assert done.returncode == 1
+    assert f"gate.yaml:{line}: credentials.other-main.secret.env: the environment variable E2E_PROVIDER_SECRET is not set" in done.stderr
+
+
+def test_an_export_applied_changes_nothing(own_gate: Stack) -> None:
+    """The running state as a file, of the same keys and with no secret in it; applying it is no change."""
+    exported = own_gate.run("export").stdout
+    assert "pcl_" not in exported
+    assert PROVIDER_SECRET not in exported
+    code, answer, _ = applied(own_gate, exported)
+    assert (code, answer["changes"], answer["keys"]) == (0, [], {})
