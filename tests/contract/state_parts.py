@@ -10,6 +10,7 @@ from typing import Any
 
 from contracts import snapshot as s
 from contracts.events import AdminEvent, shown
+from contracts.usage import Price, Tier
 from controlplane.estate import Change, Changes, Estate, Kept
 from controlplane.state import State
 
@@ -33,10 +34,11 @@ KEY = s.KeyRecord(
     owner="o",
     labels={"ü": "\0\n'"},
 )
+PRICE = Price(1, 1 << 62, version="declared:1", web_search=3, above=(Tier(5, 6, above=9),), since=4, daily=(1, 2))
 RECORDS: list[tuple[str, s.Record]] = [
     ("provider", s.ProviderRecord("p", "openai", "http://127.0.0.1:1", insecure=True, private=True)),
     ("credential", s.CredentialRecord("c", "p", "c2VhbGVk", 3, "search/ranking", draining=True)),
-    ("model", s.ModelRecord("a", "p", "c", "x")),
+    ("model", s.ModelRecord("a", "p", "c", "x", (PRICE,), "gpt-4o")),
     ("model", s.ModelRecord("b", "p", "", "b")),
     (
         "environment",
