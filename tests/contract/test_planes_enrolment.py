@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ from extproc.edge.snapshot_wire import framed, message, read_message, receive
 from tests.contract.control_parts import free_port
 from tests.contract.planes_parts import SECRET, Control, control, estate_of, key, keyring_of, plane, put, revoked, soon
 
+ROOT = Path(__file__).resolve().parents[2]
 OTHERS = "sk-of-another-project"
 
 
@@ -261,3 +263,22 @@ async def test_without_a_good_token_there_is_one_sentence(tmp_path: Path, text: 
     with pytest.raises(Unusable, match=sentence) as told:
         await enrolled(Settings(data=tmp_path / "d"), "127.0.0.1:1", file if text is not None else None)
     assert not text or text not in str(told.value)
+
+
+async def test_the_process_itself_enrols_with_a_tokens_file_and_starts_again_without(elsewhere: Elsewhere) -> None:
+    """`python -m extproc.server --control …`: it is told and answers under its name; its arguments hold no secret."""
+    settings, token = elsewhere.machine(), await elsewhere.token()
+    for more in (["--enrol-token-file", str(token)], []):
+        command = [sys.executable, "-m", "extproc.server", "--data", str(settings.data), "--control", elsewhere.address, *more]
+        settings.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings.data.chmod(0o700)
+        process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stderr=asyncio.subprocess.DEVNULL)
+        try:
+            await soon(lambda: [(report.plane, report.problem) for report in elsewhere.told.publisher.planes() if report.revision])
+            (report,) = elsewhere.told.publisher.planes()
+            assert (report.plane, report.revision, report.problem) == ("far", elsewhere.told.publisher.revision, "")
+        finally:
+            process.terminate()
+            assert await process.wait() == 0
+        await soon(lambda: not elsewhere.told.publisher.planes())
+        token.unlink(missing_ok=True)
