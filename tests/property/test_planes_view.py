@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from contracts.snapshot import (
@@ -36,14 +36,14 @@ KEYS = st.builds(
     id=st.sampled_from(["id1", "id2", "id3"]),
     name=NAMES,
     secrets=st.just((LiveSecret("00" * 32, 1, None),)),
-    team=st.sampled_from(["search", "shop"]),
-    project=PROJECTS,
+    team=st.sampled_from(["search", "search", "search", "shop"]),
+    project=st.sampled_from(["ranking", "ranking", "ranking", "suggest"]),
     environment=NAMES,
     models=st.lists(st.sampled_from(["a", "a*", "*", "*c", "a*c*"]), max_size=2).map(tuple),
-    providers=st.lists(NAMES, max_size=1).map(tuple),
+    providers=st.just(()) | st.lists(NAMES, max_size=1).map(tuple),
     profile=st.sampled_from(["default", "a", "b"]),
-    disabled=st.booleans(),
-    revoked=st.none() | st.just(5),
+    disabled=st.sampled_from([False, False, False, True]),
+    revoked=st.sampled_from([None, None, None, 5]),
     labels=st.dictionaries(NAMES, st.text(max_size=3), max_size=1),
 )
 RECORDS: dict[str, st.SearchStrategy[Record]] = {
@@ -114,8 +114,21 @@ def plain(snapshot: Snapshot) -> Mapping[str, Any]:
     return {name: value if isinstance(value, str) else dict(value) for name in Snapshot.__slots__ for value in [getattr(snapshot, name)]}
 
 
+def shown_key(public_id: str, name: str, *models: str) -> tuple[str, Record, bool]:
+    """A key of the plane's project, made or changed."""
+    return "key", KeyRecord(public_id, name, (), "search", "ranking", "a", models), True
+
+
+MODEL = ("model", ModelRecord("a", "a", "", "a"), True)
+
+
 @pytest.mark.parametrize("projects", [None, MINE], ids=["all", "some"])
+@settings(max_examples=200)
 @given(steps=st.lists(STEP, max_size=8), told_after=st.lists(st.booleans(), min_size=8, max_size=8))
+@example(steps=[([shown_key("id1", "a")], None, None), ([shown_key("id2", "a")], None, None)], told_after=[True] * 8)
+@example(
+    steps=[([MODEL], None, None), ([shown_key("id1", "a", "*")], None, None), ([shown_key("id1", "a")], None, None)], told_after=[True] * 8
+)
 @example(steps=[([], None, {1: "x"}), ([], None, {2: "y"})], told_after=[True] * 8)
 def test_changes_pushed_give_what_a_whole_push_gives(projects: frozenset[str] | None, steps: list[Any], told_after: list[bool]) -> None:
     """Whichever steps a plane is told of at once: it ends with the snapshot of a plane that comes new, and so does its copy."""
