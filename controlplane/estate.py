@@ -1,6 +1,8 @@
 """Everything that is governed, as one value, and a change to it as another.
 
     edit (pure: edits.py, plan.py) ─► Changes ─► State.commit (records and events, one transaction) ─► Estate.after ─► planes
+
+Nothing here reads or writes anything.
 """
 
 from __future__ import annotations
