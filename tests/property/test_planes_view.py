@@ -131,7 +131,7 @@ MODEL = ("model", ModelRecord("a", "a", "", "a"), True)
 )
 @example(steps=[([], None, {1: "x"}), ([], None, {2: "y"})], told_after=[True] * 8)
 def test_changes_pushed_give_what_a_whole_push_gives(projects: frozenset[str] | None, steps: list[Any], told_after: list[bool]) -> None:
-    """Whichever steps a plane is told of at once: it ends with the snapshot of a plane that comes new, and so does its copy."""
+    """Whichever steps a plane is told of at once: it has the snapshot of a plane that comes new, and so has its copy."""
     estate = Estate()
     view = View(estate, projects)
     plane = Assembly()
@@ -143,8 +143,8 @@ def test_changes_pushed_give_what_a_whole_push_gives(projects: frozenset[str] | 
         if told:
             base = plane.snapshot.revision
             taken(plane, frames(view, view.since(plane.epoch, base), base))
-    fresh = taken(Assembly(), frames(View(estate, projects), None, ""))
-    assert plain(plane.snapshot) == plain(fresh)
+            fresh = taken(Assembly(), frames(View(estate, projects), None, ""))
+            assert plain(plane.snapshot) == plain(fresh)
     assert plain(taken(Assembly(), frames_of(plane.snapshot, plane.epoch))) == plain(fresh)
 
 
