@@ -31,11 +31,12 @@ demo: $(VENV)/.runtime
 test: $(VENV)/.dev
 	@$(BIN)/pytest $(ARGS)
 
+# REVOCATION goes to bench/revocation.py, which has 100,000 keys unless told otherwise.
 bench: $(VENV)/.dev
 	@$(BIN)/python bench/run.py $(ARGS)
 	@$(BIN)/python bench/bodies.py
 	@$(BIN)/python bench/beside.py $(ARGS)
-	@$(BIN)/python bench/revocation.py
+	@$(BIN)/python bench/revocation.py $(REVOCATION)
 
 # All targets together for SECONDS, or one of them; what it finds is under .fuzz/. ARGS goes to tests/fuzz/run.py.
 SECONDS ?= 300
