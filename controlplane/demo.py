@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from contracts.errors import Unusable
 from contracts.settings import Settings
+from controlplane.admin_token import token_file
 from controlplane.client import Client, path_of
 from controlplane.demo_requests import Outcome, Provider, outcomes
 from controlplane.supervisor import System, supervise
@@ -82,7 +83,7 @@ def main(settings: Settings, config: Path | None, *, once: bool) -> int:
 
 
 def _client(system: System) -> Client:
-    token = (system.settings.data / "vault" / "admin-token").read_text("utf-8").strip()
+    token = token_file(system.settings.data).read_text("utf-8").strip()
     return Client(f"http://{system.settings.control.listen}", token)
 
 
