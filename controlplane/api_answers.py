@@ -10,6 +10,7 @@ from controlplane.api_endpoint import Schema
 from controlplane.api_schema import schema_of, shown
 from controlplane.estate import Estate, Kept
 from controlplane.holds import covers
+from controlplane.price_schema import PRICE_SHOWN, PRICES_SHOWN
 from controlplane.price_sheet import price_sheet
 
 PLURALS: Final[Mapping[str, str]] = {kind: f"{kind}s" for kind in RECORDS}
@@ -29,8 +30,11 @@ _MORE: Final[Mapping[str, Mapping[str, Schema]]] = {
         "old_secret_until": {"type": ["integer", "null"], "description": "Until when a rotation left the secret before alive."},
     },
     "model": {
-        "price": {"type": ["object", "null"], "description": "Of now, in US dollars for a million tokens; null where none is known."},
-        "prices": {"type": "array", "items": {"type": "object"}, "description": "All of them; the last that holds at a moment counts."},
+        "price": {
+            "anyOf": [PRICE_SHOWN, {"type": "null"}],
+            "description": "Of now, in US dollars for a million tokens; null where none is known.",
+        },
+        "prices": {**PRICES_SHOWN, "description": "All of them; the last that holds at a moment counts."},
         "context": {"type": ["integer", "null"], "description": "Tokens that it reads at most, where that is known."},
         "keys": {
             "type": "object",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from controlplane.api_reader import Moment
+from controlplane.price_schema import PRICE_GIVEN
 from custody.secret import Secret
 
 PRICE: Final = {"input": 0.15, "output": 0.6}
@@ -113,7 +114,9 @@ class ModelBody:
     priced_as: str = field(default="", metadata=about("The entry of the price list, where the provider's URL does not tell it."))
     price: Any = field(
         default=None,
-        metadata=about("As in a declarative file: US dollars for a million tokens, by class; null: of the price list.", examples=[PRICE]),
+        metadata=about(
+            "As in a declarative file: US dollars for a million tokens, by class; null: of the price list.", examples=[PRICE], **PRICE_GIVEN
+        ),
     )
 
 

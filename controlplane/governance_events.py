@@ -10,6 +10,7 @@ from typing import Any, Final
 from contracts.events import AdminEvent, shown
 from controlplane.actor import Actor
 from controlplane.estate import ORGANISATION, Change, Changes, Estate, Kept
+from controlplane.plan_lines import unseen
 from extproc.edge.driver import uuid7
 
 _VERBS: Final = {"+": "put", "~": "put", "-": "remove"}
@@ -38,7 +39,8 @@ def _events(actor: Actor, verb: str, old: Estate, changes: Changes, now: int) ->
         versions = {"versions": sorted(old.peppers)} if old.peppers else None
         yield event(f"{PEPPER}.put", PEPPER, "virtual-keys", versions, {"versions": sorted(changes.peppers)})
     for change in changes.records:
-        yield event(_verb(verb, change), change.kind, change.name, _shown(change.old), _shown(change.new))
+        if not unseen(change):  # nothing of the record changes where a file takes over what a call has made
+            yield event(_verb(verb, change), change.kind, change.name, _shown(change.old), _shown(change.new))
 
 
 def plane_event(actor: Actor, verb: str, name: str, before: Shown, after: Shown) -> AdminEvent:

@@ -30,7 +30,9 @@ def openapi(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         "security": [{"admin": []}],
         "paths": paths,
         "components": {
-            "securitySchemes": {"admin": {"type": "http", "scheme": "bearer", "description": "The admin token, of DATA/vault/admin-token."}},
+            "securitySchemes": {
+                "admin": {"type": "http", "scheme": "bearer", "description": "The admin token, of DATA/vault/admin-token."}
+            },
             "schemas": dict(SCHEMAS),
             "responses": {"problem": _problem()},
         },

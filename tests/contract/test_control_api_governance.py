@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,26 @@ async def test_an_edit_that_raises_changes_nothing(started: Making) -> None:
         await governance.change(ADMIN, "team.put", broken)
     assert governance.estate is before
     await governance.change(ADMIN, "team.put", put("team", TeamRecord("t")))
+
+
+async def test_a_record_that_a_file_takes_over_is_kept_so_and_no_event(started: Making) -> None:
+    """Nothing that anybody sees of it changes; a change of the record itself on the way is an event all the same."""
+    governance = started()
+    await governance.change(ADMIN, "team.put", put("team", TeamRecord("t")))
+    before = len(governance.state.waiting_events(100))
+
+    def taken(*projects: str) -> Callable[[Estate], Changes]:
+        def edit(estate: Estate) -> Changes:
+            old = estate.of("team")["t"]
+            return Changes([Change("team", "t", old, replace(old, record=TeamRecord("t", projects), origin="file"))])
+
+        return edit
+
+    await governance.change(ADMIN, "apply", taken())
+    assert governance.state.load().of("team")["t"].origin == "file"
+    assert len(governance.state.waiting_events(100)) == before
+    await governance.change(ADMIN, "apply", taken("p"))
+    assert [event.verb for event in governance.state.waiting_events(100)[before:]] == ["team.put"]
 
 
 async def test_envoys_files_follow_providers_and_nothing_else(started: Making) -> None:

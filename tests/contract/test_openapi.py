@@ -23,6 +23,10 @@ from tests.contract.openapi_parts import KNOWN, faults, resolved, schemas_in, st
 
 KEY = {"name": "k", "team": "search", "project": "ranking", "environment": "dev", "models": ["*"]}
 API = "/api/v1"
+PRICES = [
+    {"input": 0.15, "output": "0.6", "cache_read": 0, "above": {"200000": {"input": 1, "output": 2}}, "web_search": 10},
+    {"input": 0.1, "output": 0.5, "from": "2027-01-01"},
+]
 CALLS: list[tuple[str, str, Any, int]] = [
     ("POST", "/apply", {"document": FILE, "secrets": {"main": "sk-planted-8841"}}, 200),
     ("GET", "/keys", None, 200),
@@ -43,7 +47,7 @@ CALLS: list[tuple[str, str, Any, int]] = [
     ("GET", "/credentials/c", None, 200),
     ("DELETE", "/credentials/c", None, 200),
     ("PUT", "/models/m%2F1", {"provider": "p", "model": "gpt-4o-mini"}, 201),
-    ("PATCH", "/models/m%2F1", {"price": {"input": 0.15, "output": 0.6}}, 200),
+    ("PATCH", "/models/m%2F1", {"price": PRICES, "priced_as": "openai/gpt-4o-mini"}, 200),
     ("GET", "/models", None, 200),
     ("GET", "/models/m%2F1", None, 200),
     ("DELETE", "/models/m%2F1", None, 200),
