@@ -23,7 +23,7 @@ from controlplane.envoy_edge import Edge
 from controlplane.envoy_listener import processor_filter
 from controlplane.envoy_program import arguments, binary
 from controlplane.envoy_text import tree
-from controlplane.governance import DOORS
+from controlplane.governance_gateway import DOORS
 
 ROOT = Path(__file__).resolve().parent.parent
 Running = tuple[int, str, dict[str, int]]

@@ -30,7 +30,7 @@ def test_nothing_is_wrong(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_everything_wrong_is_told_at_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Settings and file, each with its lines; for scripts as JSON."""
     (folder / "portcullis.yaml").write_text("polcy: x\nstate: postgresql://x\n")
-    (folder / "acme.yaml").write_text(FILE.replace("tiny", "''").replace("organisation: acme", "organisation: a b"))
+    (folder / "acme.yaml").write_text(FILE.replace("tiny", "'a b'").replace("organisation: acme", "organisation: a b"))
     assert main(["check", "-f", "acme.yaml", "--json"]) == 1
     problems = json.loads(capsys.readouterr().out)["problems"]
     assert [line[: line.index(": ")] for line in problems] == ["portcullis.yaml:1", "portcullis.yaml:2", "acme.yaml:1", "acme.yaml:8"]

@@ -6,7 +6,7 @@ from contracts.snapshot import ProviderRecord
 from controlplane.envoy_examples import CHAT, GATEWAY, Example
 from controlplane.envoy_routes import route_table
 from controlplane.envoy_text import tree
-from controlplane.governance import DOORS
+from controlplane.governance_gateway import DOORS
 from extproc.core import dialects
 
 MODELS = Example("models", "openai", "GET", "/v1/models", "")
