@@ -18,7 +18,17 @@ OPTIONS = ["--quiet", "--universal", "--python-version", "3.11", "--generate-has
 LOCKS = {
     "requirements-bootstrap.lock": ["requirements-bootstrap.in"],
     "requirements.lock": ["pyproject.toml", "--extra", "embedded"],
-    "requirements-dev.lock": ["pyproject.toml", "--extra", "embedded", "--extra", "postgres", "--group", "dev", "--constraints", "requirements.lock"],
+    "requirements-dev.lock": [
+        "pyproject.toml",
+        "--extra",
+        "embedded",
+        "--extra",
+        "postgres",
+        "--group",
+        "dev",
+        "--constraints",
+        "requirements.lock",
+    ],
     "requirements-fuzz.lock": ["--group", "fuzz"],
 }
 """Lock → what it is compiled from. The dev lock has the runtime's versions, so one environment serves both."""
