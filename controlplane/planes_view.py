@@ -27,6 +27,8 @@ Projects = frozenset[str]
 Reseal = Callable[[Label, str], str]
 """A sealed record, sealed under the key of the plane that it is meant for."""
 
+NOBODYS: Final = "-/-"
+"""A project that there can't be."""
 _Touch = tuple[str, str, str]
 """Kind, name on the wire, name in the estate."""
 _Small = Mapping[tuple[str, str], Record]
@@ -63,7 +65,7 @@ class Shown:
             sealed = self.estate.peppers.get(int(name))
             return kind, name, orjson.dumps(_resealed(store.pepper(int(name)), sealed, reseal)) if sealed else b""
         record = self._record(touch)
-        if isinstance(record, CredentialRecord):
+        if isinstance(record, CredentialRecord) and record.sealed:
             record = replace(record, sealed=_resealed(store.credential(record.name, record.version), record.sealed, reseal))
         return kind, name, packed(record) if record else b""
 
@@ -216,15 +218,31 @@ def _small(estate: Estate, projects: Projects, reached: _Reached) -> _Small:
     named = {model.credential for model in models}
     records: list[tuple[str, Record]] = [("model", _priced(estate, model)) for model in models]
     records += [("provider", record) for record in _records(estate, ProviderRecord, "provider") if record.name in providers]
-    for credential in _records(estate, CredentialRecord, "credential"):
-        if (credential.provider in whole or credential.name in named) and (not credential.project or credential.project in projects):
-            records.append(("credential", credential))
+    records += [("credential", credential) for credential in _credentials(estate, projects, whole, named)]
     records += [("team", team) for team in _teams(estate, projects)]
     environments = estate.of("environment")
     records += [("environment", environments[name].record) for name in reached.environments if name in environments]
     profiles = estate.profiles()
     records += [("profile", profiles[name]) for name in {"default", *reached.profiles} if name in profiles]
     return {(kind, record.name): record for kind, record in records}
+
+
+def _credentials(estate: Estate, projects: Projects, whole: set[str], named: set[str]) -> Iterator[CredentialRecord]:
+    """Those of the projects and of none. Where a provider has only others', one that nobody may use says that it has some.
+
+    Else a plane would take it for a provider that wants no credential, and ask it without.
+    """
+    hidden: set[str] = set()
+    open_: set[str] = set()
+    for credential in _records(estate, CredentialRecord, "credential"):
+        if credential.provider not in whole and credential.name not in named:
+            continue
+        if credential.project and credential.project not in projects:
+            hidden.add(credential.provider)
+            continue
+        open_.add(credential.provider)
+        yield credential
+    yield from (CredentialRecord(f"-/{provider}", provider, "", 0, NOBODYS) for provider in sorted((hidden & whole) - open_))
 
 
 def _priced(estate: Estate, model: ModelRecord) -> ModelRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from contracts.errors import GateUnavailable
+from contracts.settings import Limits
 from contracts.snapshot import (
     CredentialRecord,
     EnvironmentRecord,
@@ -20,10 +23,13 @@ from contracts.snapshot import (
     Record,
     Snapshot,
     TeamRecord,
+    document,
 )
 from contracts.usage import Price, Tier
 from controlplane.estate import Change, Changes, Estate, Kept
-from controlplane.planes_view import CHANGES, View
+from controlplane.planes_view import CHANGES, NOBODYS, View
+from extproc.core.credentials import Circle, open_to
+from extproc.core.world import World
 from extproc.edge.snapshot_build import Assembly, batches, begin, end, frames_of
 from extproc.edge.snapshot_wire import Item, packed, piece, unpacked
 
@@ -114,6 +120,14 @@ def plain(snapshot: Snapshot) -> Mapping[str, Any]:
     return {name: value if isinstance(value, str) else dict(value) for name in Snapshot.__slots__ for value in [getattr(snapshot, name)]}
 
 
+def after(steps: list[Any]) -> Estate:
+    """The estate after these steps."""
+    estate = Estate()
+    for step in steps:
+        estate = estate.after(changed(estate, step))
+    return estate
+
+
 def shown_key(public_id: str, name: str, *models: str) -> tuple[str, Record, bool]:
     """A key of the plane's project, made or changed."""
     return "key", KeyRecord(public_id, name, (), "search", "ranking", "a", models), True
@@ -151,17 +165,39 @@ def test_changes_pushed_give_what_a_whole_push_gives(projects: frozenset[str] | 
 @given(steps=st.lists(STEP, max_size=6))
 def test_a_plane_of_some_projects_gets_only_what_their_keys_reach(steps: list[Any]) -> None:
     """No key, team or credential of another project; no key that can't be used."""
-    estate = Estate()
-    for step in steps:
-        estate = estate.after(changed(estate, step))
+    estate = after(steps)
     shown = taken(Assembly(), frames(View(estate, MINE), None, ""))
     assert {f"{key.team}/{key.project}" for key in shown.keys.values()} <= MINE
     assert not [key for key in shown.keys.values() if key.disabled or key.revoked]
     assert {(team.name, project) for team in shown.teams.values() for project in team.projects} <= {("search", "ranking")}
-    assert {credential.project for credential in shown.credentials.values()} <= {"", *MINE}
+    assert {credential.project for credential in shown.credentials.values()} <= {"", NOBODYS, *MINE}
     reached = {model.provider for model in shown.models.values()}
+    told = {json.dumps(document(credential)) for credential in shown.credentials.values() if credential.project == NOBODYS}
+    assert told <= {json.dumps(document(CredentialRecord(f"-/{name}", name, "", 0, NOBODYS))) for name in reached}
     assert set(shown.providers) <= reached
     assert {credential.provider for credential in shown.credentials.values() if not shown.models} == set()
+
+
+OTHERS = ("credential", CredentialRecord("b", "a", "x", 1, "shop/ranking"), True)
+
+
+@given(steps=st.lists(STEP, max_size=6))
+@example(steps=[([MODEL, OTHERS, shown_key("id1", "a", "*")], None, None)])
+def test_a_plane_of_some_projects_chooses_the_same_credentials_as_one_of_all(steps: list[Any]) -> None:
+    """Also none at all: a provider whose credentials are all other projects' is not asked without one."""
+    estate = after(steps)
+    some, whole = (taken(Assembly(), frames(View(estate, projects), None, "")) for projects in (MINE, None))
+    for key in some.keys.values():
+        for name in some.models:
+            assert circle(some, key, name) == circle(whole, key, name)
+
+
+def circle(snapshot: Snapshot, key: KeyRecord, model: str) -> Circle | None:
+    """The credentials that an exchange may be made with; None where it is refused."""
+    try:
+        return open_to(World(snapshot, Limits(), "one", "1", {}), snapshot.models[model], key)
+    except GateUnavailable:
+        return None
 
 
 def test_a_plane_that_was_away_too_long_is_sent_everything() -> None:
