@@ -27,11 +27,15 @@ class Conditions:
 
     def check(self, kept: Kept | None) -> None:
         """Raises Problem (412) where the record is not as the caller believes."""
-        if self.fresh and kept is not None:
+        self.check_tag(None if kept is None else etag(kept))
+
+    def check_tag(self, tag: str | None) -> None:
+        """As `check`, of what has this tag; None: it is not there."""
+        if self.fresh and tag is not None:
             raise Problem(412, "changed_meanwhile", "There is a record of this name already, and If-None-Match: * says there must be none.")
         if self.match is None:
             return
-        if kept is None or not self.match & {"*", etag(kept)}:
+        if tag is None or not self.match & {"*", tag}:
             raise Problem(412, "changed_meanwhile", "The record is not the one that If-Match names; read it again, and change that.")
 
 

@@ -13,6 +13,7 @@ from controlplane.api_doctor import Doctor
 from controlplane.api_endpoint import Endpoint
 from controlplane.api_file import File
 from controlplane.api_keys import Keys
+from controlplane.api_organisation import Organisation
 from controlplane.api_planes import PlaneCalls
 from controlplane.api_records import BODIES, Projects, Records
 from controlplane.api_vault import Vaults
@@ -30,6 +31,7 @@ def endpoints(governance: Governance, rotation: Rotation, planes: Planes) -> Seq
     audit = AuditDoor(governance, governance.settings.run / "ingest.sock")
     found = [
         *File(governance).endpoints(),
+        *Organisation(governance).endpoints(),
         *Keys(governance).endpoints(),
         *Credentials(governance).endpoints(),
         *(endpoint for kind in BODIES for endpoint in Records(governance, kind).endpoints()),

@@ -34,6 +34,13 @@ class Apply:
 
 
 @dataclass(frozen=True, slots=True)
+class OrganisationBody:
+    """Whose gate this is."""
+
+    name: str = field(metadata=about("Its name, as rows of the audit have it.", examples=["acme"]))
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderBody:
     """Where a provider is."""
 

@@ -17,6 +17,7 @@ from controlplane.cli_export import add_export
 from controlplane.cli_key import add_key
 from controlplane.cli_model import add_model
 from controlplane.cli_nouns import add_nouns
+from controlplane.cli_organisation import add_organisation
 from controlplane.cli_plane import add_plane
 from controlplane.cli_read import add_audit
 from controlplane.cli_team import add_teams
@@ -67,6 +68,7 @@ def parser() -> Parser:
     verbs = top.add_subparsers(required=True, metavar="VERB")
     _add_system(verbs)
     _add_files(verbs)
+    add_organisation(verbs)
     add_nouns(verbs)
     add_credential(verbs)
     add_model(verbs)

@@ -12,6 +12,7 @@ from dataclasses import MISSING, fields, replace
 from typing import Any, Final
 
 from contracts.snapshot import DEFAULT_PROFILE, RECORDS, CredentialRecord, KeyRecord, ModelRecord, Record, TeamRecord
+from controlplane import declared_values
 from controlplane.declared_checks import checked
 from controlplane.declared_prices import prices_given, prices_kept
 from controlplane.edits_problems import Conflict, Fault, NotThere, Problems
@@ -64,6 +65,15 @@ def remove(estate: Estate, kind: str, name: str, *, cascade: bool) -> Changes:
     if isinstance(there.record, KeyRecord) and there.record.revoked is None:
         raise Conflict("not_revoked", f"key '{name}' is not revoked; revoke it first")
     return without(estate, Change(kind, name, there, None), f"{kind} '{name}'", cascade=cascade)
+
+
+def organisation_put(estate: Estate, name: str) -> Changes:
+    """Name the organisation, or rename it."""
+    try:
+        found = declared_values.name(name)
+    except ValueError as error:
+        raise Problems([("name", str(error))]) from None
+    return Changes() if found == estate.organisation else Changes(organisation=found)
 
 
 def project_put(estate: Estate, team: str, project: str, *, disabled: bool, now: int, actor: str) -> Changes:

@@ -29,6 +29,8 @@ PRICES = [
 ]
 CALLS: list[tuple[str, str, Any, int]] = [
     ("POST", "/apply", {"document": FILE, "secrets": {"main": "sk-planted-8841"}}, 200),
+    ("PUT", "/organisation", {"name": "umbrella"}, 200),
+    ("GET", "/organisation", None, 200),
     ("GET", "/keys", None, 200),
     ("POST", "/keys", KEY, 201),
     ("GET", "/keys/k", None, 200),

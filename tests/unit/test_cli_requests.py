@@ -43,6 +43,8 @@ def control(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recording]:
 
 
 TABLE: list[tuple[str, tuple[str, str, Any]]] = [
+    ("organisation show", ("GET", "/organisation", None)),
+    ("organisation set acme", ("PUT", "/organisation", {"name": "acme"})),
     ("provider add a --dialect openai --url https://a.example/v1", ("PUT", "/providers/a", {"dialect": "openai", "url": "https://a.example/v1"})),
     ("provider add a --dialect openai --url http://a/v1 --insecure --private", ("PUT", "/providers/a", {"dialect": "openai", "url": "http://a/v1", "insecure": True, "private": True})),
     ("provider edit a --url https://b.example", ("PATCH", "/providers/a", {"url": "https://b.example"})),

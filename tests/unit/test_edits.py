@@ -11,7 +11,7 @@ from shapes.estates import FILE, NOW, a_vault, an_estate, applied
 
 from contracts.snapshot import EnvironmentRecord, ModelRecord, ProfileRecord, ProviderRecord, TeamRecord
 from contracts.usage import Price
-from controlplane.edits import patch, project_put, project_removed, put, remove
+from controlplane.edits import organisation_put, patch, project_put, project_removed, put, remove
 from controlplane.edits_keys import key_revoked
 from controlplane.edits_problems import Conflict, NotThere, Problems
 from controlplane.estate import Changes, Estate
@@ -240,3 +240,14 @@ def test_what_carries_a_secret_is_changed_by_its_own_edits_only(kind: str) -> No
     for edit in (put, patch):
         with pytest.raises(ValueError, match="edits of its own"):
             edit(ESTATE, kind, "ranking", {"disabled": True}, NOW, "bob")
+
+
+def test_the_organisation_is_named_and_renamed() -> None:
+    """Only where the name changes; what is no name is its field's fault."""
+    assert organisation_put(Estate(), "acme") == Changes(organisation="acme")
+    assert organisation_put(ESTATE, "umbrella") == Changes(organisation="umbrella")
+    assert not organisation_put(ESTATE, "acme")
+    for text in ("", "a b", "é", "a" * 65):
+        with pytest.raises(Problems) as found:
+            organisation_put(ESTATE, text)
+        assert [field for field, _ in found.value.errors] == ["name"]
