@@ -80,7 +80,7 @@ def test_a_reader_has_a_team_with_keys(root: Path, page: str) -> None:
 
 
 def models_and_a_team(reader: Reader, page: str) -> None:
-    """A provider, its credential, a model with its price, an environment, a team, a project."""
+    """A provider, its credential, a model with its price, the organisation, an environment, a team, a project."""
     reader.type("provider add")
     reader.type("(umask 077")
     assert stat.S_IMODE((reader.desk.folder / "provider.key").stat().st_mode) == 0o600
@@ -88,7 +88,7 @@ def models_and_a_team(reader: Reader, page: str) -> None:
     reader.type("model add")
     (shown,) = blocks(page, "text")
     assert words(reader.type("models")) == words(shown)
-    for starts in ("environment add", "team add", "project add"):
+    for starts in ("organisation set", "environment add", "team add", "project add"):
         reader.type(starts)
 
 
@@ -109,7 +109,7 @@ def keys(reader: Reader, page: str) -> list[str]:
 
     asking = reader.next("audit query")
     row = eventually(lambda: (lines := desk.run(asking).splitlines())[1:] and lines[1], "the row")
-    assert row.split()[:3] == ["ranking-dev", "cheap", "served"]
+    assert row.split()[:4] == ["acme", "ranking-dev", "cheap", "served"]
     assert "EMAIL_ADDRESS" in row
     assert "declared:4" in row
     assert reader.type("key usage").splitlines()[1].split()[1] == "1"
@@ -139,6 +139,6 @@ def as_a_file(reader: Reader) -> None:
     reader.type("key create ranking ")
     reader.type("export")
     text = (reader.desk.folder / "gate.yaml").read_text("utf-8")
-    assert all(name in text for name in ("house", "house-main", "cheap", "dev", "search", "ranking"))
+    assert all(name in text for name in ("acme", "house", "house-main", "cheap", "dev", "search", "ranking"))
     assert "pcl_" not in text
     assert "nothing to change" in reader.type("apply")
