@@ -7,8 +7,8 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -22,14 +22,31 @@ API = "/api/v1"
 BODY = {"name": "k", "team": "search", "project": "ranking", "environment": "dev", "models": ["cheap"]}
 
 
-@pytest.fixture
-def control(tmp_path: Path) -> Iterator[ControlPart]:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPart]:
     """A control process with a file applied."""
-    part = ControlPart(tmp_path / "d", free_port())
+    part = ControlPart(tmp_path_factory.mktemp("c") / "d", free_port())
     part.start()
     part.apply()
     yield part
     part.stop()
+
+
+@pytest.fixture
+def control(shared: ControlPart) -> ControlPart:
+    """It, running, with the file's keys and no other."""
+    if shared.child is None:
+        shared.start()
+    for name in {key["name"] for key in shared.ask("GET", f"{API}/keys")[1]} - {"one", "two"}:
+        shared.ask("POST", f"{API}/keys/{name}/revoke")
+        assert shared.ask("DELETE", f"{API}/keys/{name}")[0] == 200
+    return shared
+
+
+@pytest.fixture
+def once() -> dict[str, str]:
+    """An Idempotency-Key that no other test's call has."""
+    return {"idempotency-key": uuid4().hex}
 
 
 async def asked(control: ControlPart, method: str, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
@@ -79,9 +96,9 @@ async def test_a_revocation_names_the_plane_that_is_late(control: ControlPart) -
     await writer.wait_closed()
 
 
-def test_a_secret_is_shown_once_and_kept_nowhere(control: ControlPart) -> None:
+def test_a_secret_is_shown_once_and_kept_nowhere(control: ControlPart, once: dict[str, str]) -> None:
     """Neither a list nor the record nor any file under the data folder has it."""
-    made = control.ask("POST", f"{API}/keys", BODY, headers={"idempotency-key": "one"})[1]
+    made = control.ask("POST", f"{API}/keys", BODY, headers=once)[1]
     secret = made["secret"].split("_")[2]
     for path in ("/keys", "/keys/k", "/export", "/doctor"):
         assert secret not in control.answer("GET", f"{API}{path}").body.decode()
@@ -90,16 +107,17 @@ def test_a_secret_is_shown_once_and_kept_nowhere(control: ControlPart) -> None:
     assert [path for path in [*files, control.data.parent / "control.log"] if secret.encode() in path.read_bytes()] == []
 
 
-def test_the_same_call_is_answered_the_same_and_made_once(control: ControlPart) -> None:
+def test_the_same_call_is_answered_the_same_and_made_once(control: ControlPart, once: dict[str, str]) -> None:
     """By its Idempotency-Key, after a restart and a rotation of the vault too; without one it is another call."""
-    headers = {"idempotency-key": "abc"}
-    first = control.ask("POST", f"{API}/keys", BODY, headers=headers)
+    first = control.ask("POST", f"{API}/keys", BODY, headers=once)
     control.ask("POST", f"{API}/vault/rotate", {"what": "kek"})
     control.stop()
     control.start()
-    assert control.ask("POST", f"{API}/keys", BODY, headers=headers) == first
+    assert control.ask("POST", f"{API}/keys", BODY, headers=once) == first
     assert control.ask("POST", f"{API}/keys", BODY)[0] == 409
-    rotations = [control.ask("POST", f"{API}/keys/k/rotate", {}, headers={"idempotency-key": "r"})[1] for _ in range(2)]
+    rotations = [
+        control.ask("POST", f"{API}/keys/k/rotate", {}, headers={"idempotency-key": f"{once['idempotency-key']}-r"})[1] for _ in range(2)
+    ]
     assert rotations[0] == rotations[1]
     assert control.ask("GET", f"{API}/keys/k")[1]["version"] == 2
 
@@ -107,20 +125,19 @@ def test_the_same_call_is_answered_the_same_and_made_once(control: ControlPart) 
 @pytest.mark.parametrize(
     ("path", "body"), [("/keys", {**BODY, "name": "other"}), ("/keys/one/rotate", BODY), ("/keys/one/rotate", None), ("/keys?x=1", BODY)]
 )
-def test_another_call_under_the_same_key_is_refused(control: ControlPart, path: str, body: Any) -> None:
+def test_another_call_under_the_same_key_is_refused(control: ControlPart, once: dict[str, str], path: str, body: Any) -> None:
     """Another body, or another path: 409, and nothing is made."""
-    headers = {"idempotency-key": "abc"}
-    control.ask("POST", f"{API}/keys", BODY, headers=headers)
-    status, answer = control.ask("POST", f"{API}{path}", body, headers=headers)
+    control.ask("POST", f"{API}/keys", BODY, headers=once)
+    status, answer = control.ask("POST", f"{API}{path}", body, headers=once)
     assert (status, answer["code"]) in {(409, "idempotency_key_reused"), (400, "invalid_request")}
     assert {key["name"] for key in control.ask("GET", f"{API}/keys")[1]} == {"one", "two", "k"}
     assert control.ask("GET", f"{API}/keys/one")[1]["version"] == 1
 
 
-def test_the_same_call_at_once_is_made_once(control: ControlPart) -> None:
+def test_the_same_call_at_once_is_made_once(control: ControlPart, once: dict[str, str]) -> None:
     """Eight of it: one key, one secret, in all eight answers."""
     with ThreadPoolExecutor(8) as pool:
-        calls = [pool.submit(control.ask, "POST", f"{API}/keys", BODY, headers={"idempotency-key": "abc"}) for _ in range(8)]
+        calls = [pool.submit(control.ask, "POST", f"{API}/keys", BODY, headers=once) for _ in range(8)]
         answers = [call.result() for call in calls]
     assert {status for status, _ in answers} == {201}
     assert len({answer["secret"] for _, answer in answers}) == 1
