@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from contracts.errors import Unusable
-from extproc.edge.vault_file import private_file, private_folder
+from extproc.edge.vault_file import private_file, private_folder, replace_file
 
 _BYTES: Final = 32
 
@@ -28,13 +27,11 @@ def make_token(data: Path) -> str | None:
     private_folder(file.parent)
     token = f"pcladmin_{secrets.token_urlsafe(_BYTES)}"
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        replace_file(file, f"{token}\n".encode(), fresh=True)
     except FileExistsError:
         return None
-    with os.fdopen(descriptor, "w") as out:
-        out.write(token + "\n")
-        out.flush()
-        os.fsync(out.fileno())
+    except OSError as error:
+        raise Unusable(f"{file}: can't be made: {error.strerror}") from None
     return token
 
 

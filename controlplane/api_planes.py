@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from contracts.events import AdminEvent
+from contracts.settings import plane_name
 from controlplane import declared_values as values
 from controlplane.actor import Actor
 from controlplane.api_answers import exactly, listing
@@ -20,6 +21,7 @@ from controlplane.estate import Estate
 from controlplane.governance import Governance
 from controlplane.governance_events import plane_event
 from controlplane.planes import Planes
+from extproc.config import MOST_WORKERS
 
 
 class PlaneCalls:
@@ -96,6 +98,8 @@ def _check(body: PlaneBody, estate: Estate) -> None:
         values.name(body.name)
     except ValueError as error:
         faults.append(("name", str(error)))
+    if body.name in map(plane_name, range(MOST_WORKERS)):
+        faults.append(("name", "is what a worker of control's own machine is called; choose another"))
     for number, project in enumerate(body.projects):
         team, _, inside = project.partition("/")
         kept = estate.of("team").get(team)

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from decimal import Decimal
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from controlplane import declared_values as values
 from controlplane.problems import FieldProblem, Problem
@@ -28,8 +28,6 @@ from custody.secret import Secret
 from extproc.yaml_lines import suggestion
 
 T = TypeVar("T")
-_LATEST: Final = 253_402_300_799
-"""The last second of the year 9999: what is later can be written by no date."""
 
 
 class Moment(int):
@@ -72,7 +70,7 @@ def _document(raw: bytes, problems: list[FieldProblem]) -> dict[str, Any]:
 
     try:
         document = json.loads(raw, object_pairs_hook=pairs, parse_float=Decimal, parse_constant=_no_constant)
-        json.dumps(document, default=str).encode()
+        json.dumps(document, default=str, ensure_ascii=False).encode()  # half a surrogate is in no text
     except (ValueError, RecursionError):
         raise Problem(400, "invalid_request", "The body is no JSON.") from None
     if not isinstance(document, dict):
@@ -162,6 +160,6 @@ def _single(kind: Any, value: Any) -> Any:
 def _moment(value: Any) -> Moment:
     if isinstance(value, str):
         return Moment(values.moment(value))
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LATEST:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= values.LATEST:
         raise ValueError("must be seconds of the Unix epoch, or a date such as 2027-01-01")
     return Moment(value)

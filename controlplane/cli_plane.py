@@ -34,12 +34,19 @@ def add_plane(verbs: Verbs) -> None:
     plane = noun(verbs, "plane", "data planes on other machines")
     adding = named(verb(plane, "add", "let a data plane enrol; its one-time token is shown this once", add, running()), PLANE)
     adding.add_argument(
-        "--project", type=values.names, action="extend", default=[], metavar="TEAM/PROJECT[,…]", help="whose records it gets; left out: all"
+        "--project", type=_projects, action="extend", default=[], metavar="TEAM/PROJECT[,…]", help="whose records it gets; left out: all"
     )
     adding.add_argument("--token-file", type=Path, metavar="FILE", help="write the token to this new file (0600) instead of showing it")
     verb(plane, "list", "the data planes, and what each goes by", partial(list_all, PLANE), running())
     removing = named(verb(plane, "remove", "refuse a data plane from now on", partial(remove, PLANE), running()), PLANE)
     removing.set_defaults(cascade=False)
+
+
+def _projects(text: str) -> list[str]:
+    """Names, and at least one: what a script left empty must not stand for all."""
+    if not (found := values.names(text)):
+        raise argparse.ArgumentTypeError("names no project; leave it out where the plane is to get the records of all")
+    return found
 
 
 def add(args: argparse.Namespace) -> int:

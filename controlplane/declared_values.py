@@ -34,6 +34,8 @@ _FRACTION_DIGITS: Final = 9
 _LONGEST_WORDS: Final = 200
 MOST_TOKENS: Final = 100_000_000
 """More than any model writes: a larger ceiling is a mistake."""
+LATEST: Final = 253_402_300_799
+"""The last second of the year 9999: what is later can be written by no date."""
 
 
 def name(text: str) -> str:
@@ -205,13 +207,16 @@ def moment(text: str) -> int:
     """Unix seconds of a date (its first moment in UTC), or of an RFC 3339 time with its zone."""
     try:
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
-            return int(dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC).timestamp())
+            text = f"{text}T00:00:00Z"
         found = dt.datetime.fromisoformat(text)
     except ValueError:
         raise ValueError("must be a date such as 2027-01-01, or a time such as 2027-01-01T08:00:00Z") from None
     if found.tzinfo is None:
         raise ValueError("has no time zone; end it with Z or an offset such as +02:00")
-    return int(found.timestamp())
+    seconds = int(found.timestamp())
+    if not 0 <= seconds <= LATEST:
+        raise ValueError("must be from 1970 to 9999, in UTC")
+    return seconds
 
 
 def dollars(text: str) -> Decimal:

@@ -7,7 +7,8 @@
     plane   ──► {"renew": PEM of a request} or what snapshot_wire.py says    TLS, both checked
 
 `keys` is the plane's own file of vault keys: what control seals for this plane, only this plane opens. The private key never leaves
-the plane's folder. The certificate is written last: a plane that has one has everything.
+the plane's folder and is written first, so that a file of vault keys beside none is known for another system's. The certificate is
+written last: a plane that has one has everything.
 """
 
 from __future__ import annotations
@@ -112,6 +113,9 @@ async def enrolled(settings: Settings, control: str, token: Path | None) -> Away
 async def _enrol(settings: Settings, identity: Identity, host: str, port: int, token: EnrolToken) -> None:
     if settings.vault != "file":
         raise Unusable("vault: a plane on another machine has a file of keys of its own, from control; leave vault at: file")
+    kek = settings.data / "vault" / "kek"
+    if kek.exists() and not identity.key.exists():
+        raise Unusable(f"{kek}: holds the keys of a system that is here already, and is never overwritten; name a fresh folder with --data")
     key = Ed25519PrivateKey.generate()
     try:
         pem = await _authority(host, port, token)
@@ -126,9 +130,9 @@ async def _enrol(settings: Settings, identity: Identity, host: str, port: int, t
         raise Unusable(f"--control {host}:{port}: what answers is no control plane; check the address") from None
     for folder in (settings.data, settings.data / "vault", identity.folder):
         private_folder(folder)
-    replace_file(settings.data / "vault" / "kek", keys.encode())
     unprotected = serialization.NoEncryption()  # its folder is as private as that of the vault's keys, which are worth as much
     replace_file(identity.key, key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, unprotected))
+    replace_file(kek, keys.encode())
     replace_file(identity.authority, pem.encode())
     replace_file(identity.certificate, certificate.encode())
 

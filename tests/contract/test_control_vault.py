@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import resource
 import stat
 from pathlib import Path
 
@@ -260,3 +261,17 @@ def test_a_token_that_others_may_read_is_refused(tmp_path: Path) -> None:
 def test_only_the_whole_token_fits(header: str, fits: bool) -> None:
     """As a bearer token, whatever the scheme's case; nothing else."""
     assert AdminToken.of("t0ken").fits(header) == fits
+
+
+def test_a_first_start_on_a_full_disk_leaves_no_half_of_a_token(tmp_path: Path) -> None:
+    """Nor does one that is killed while it writes: the next start makes a whole one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(Unusable, match="admin-token: can't be made"):
+            make_token(tmp_path / "d")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    made = make_token(tmp_path / "d")
+    assert made == read_token(token_file(tmp_path / "d"))
+    assert [file.name for file in token_file(tmp_path / "d").parent.iterdir()] == ["admin-token"]

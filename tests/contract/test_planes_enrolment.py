@@ -282,3 +282,25 @@ async def test_the_process_itself_enrols_with_a_tokens_file_and_starts_again_wit
             assert await process.wait() == 0
         await soon(lambda: not elsewhere.told.publisher.planes())
         token.unlink(missing_ok=True)
+
+
+async def test_a_systems_own_keys_are_never_written_over(elsewhere: Elsewhere) -> None:
+    """Enrolled by mistake in the folder of control, or of any system that is here: refused before the token is used."""
+    token = await elsewhere.token()
+    data = elsewhere.folder / "control"
+    before = (data / "vault" / "kek").read_bytes()
+    with pytest.raises(Unusable, match="never overwritten"):
+        await enrolled(Settings(data=data), elsewhere.address, token)
+    assert (data / "vault" / "kek").read_bytes() == before
+    await enrolled(elsewhere.machine(), elsewhere.address, token)
+
+
+async def test_an_enrolment_that_was_cut_short_is_made_again_in_its_folder(elsewhere: Elsewhere) -> None:
+    """Keys without a certificate are left by a crash; another token finishes it."""
+    settings = elsewhere.machine()
+    away = await enrolled(settings, elsewhere.address, await elsewhere.token())
+    away.identity.certificate.unlink()
+    await elsewhere.planes.remove("far")
+    again = await enrolled(settings, elsewhere.address, await elsewhere.token())
+    async with plane(settings.data, again.plane, again.connect) as part:
+        await soon(lambda: part.revision)

@@ -74,9 +74,11 @@ def test_what_looks_like_a_whole_number_is_none(value: str) -> None:
     assert faults(f'{{"name": "a", "count": {value}}}') == ["count"]
 
 
-@pytest.mark.parametrize("when", ["-1", "true", "253402300800", '"2027-13-01"', '"2027-01-01T00:00:00"', "1.5"])
+@pytest.mark.parametrize(
+    "when", ["-1", "true", "253402300800", '"2027-13-01"', '"2027-01-01T00:00:00"', "1.5", '"9999-12-31T23:59:59-01:00"', '"1969-12-31"']
+)
 def test_a_moment_that_is_none_is_refused(when: str) -> None:
-    """Neither negative nor beyond the calendar, and never without its zone."""
+    """Neither negative nor beyond the calendar of UTC, which no answer could show again, and never without its zone."""
     assert faults(f'{{"name": "a", "when": {when}}}') == ["when"]
 
 
@@ -84,6 +86,14 @@ def test_a_name_that_stands_twice_is_a_fault_at_any_depth() -> None:
     """Whichever was meant."""
     assert faults('{"name": "a", "name": "a"}') == ["name"]
     assert "depth" in faults('{"name": "a", "inner": {"depth": 1, "depth": 2}}')
+
+
+@pytest.mark.parametrize("raw", ['{"name": "\\ud800"}', '{"name": "a", "labels": {"\\udc00": "x"}}'])
+def test_half_a_surrogate_is_no_text(raw: str) -> None:
+    """Whatever writes the text on, to a file, a database or a plane, could not."""
+    with pytest.raises(Problem) as found:
+        read(Body, raw.encode())
+    assert found.value.status == 400
 
 
 def test_a_secret_is_wrapped_and_its_fault_shows_none_of_it() -> None:
