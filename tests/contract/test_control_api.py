@@ -24,12 +24,19 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPart]:
 
 
 @pytest.fixture
-def control(tmp_path: Path) -> Iterator[ControlPart]:
+def fresh(tmp_path: Path) -> Iterator[ControlPart]:
     """A control process on a fresh folder."""
     part = ControlPart(tmp_path / "d", free_port())
     part.start()
     yield part
     part.stop()
+
+
+@pytest.fixture
+def control(shared: ControlPart) -> ControlPart:
+    """The shared one, with nothing applied."""
+    assert shared.apply("organisation: acme\n")[0] == 200
+    return shared
 
 
 @pytest.mark.parametrize("path", ["/api/v1/keys", "/api/v1/apply", "/api/v1/audit/stats", "/api/v1/none", "/", "/healthz/x"])
@@ -162,9 +169,9 @@ def test_killed_at_any_time_it_starts_again(control: ControlPart) -> None:
     assert len(control.ask("GET", "/api/v1/keys")[1]) == 2
 
 
-def test_envoy_files_are_there_before_the_first_apply(control: ControlPart) -> None:
+def test_envoy_files_are_there_before_the_first_apply(fresh: ControlPart) -> None:
     """Whoever waits for /readyz can start Envoy next."""
-    assert {path.name for path in (control.data / "run" / "envoy").iterdir()} >= {"bootstrap.yaml", "cds.yaml", "rds.yaml"}
+    assert {path.name for path in (fresh.data / "run" / "envoy").iterdir()} >= {"bootstrap.yaml", "cds.yaml", "rds.yaml"}
 
 
 def test_a_taken_port_is_one_sentence(control: ControlPart) -> None:
