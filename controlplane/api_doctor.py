@@ -8,7 +8,6 @@ import shutil
 import socket
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import asdict, dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -21,6 +20,7 @@ from controlplane.api_answers import exactly, old_secret_until
 from controlplane.api_call import answered, now
 from controlplane.api_endpoint import Endpoint
 from controlplane.audit_api import AuditDoor
+from controlplane.doctor_check import Check
 from controlplane.estate import Estate
 from controlplane.governance import Governance
 from controlplane.price_list import priced
@@ -36,18 +36,8 @@ _RESOLVE_S: Final = 3.0
 _OTHERS: Final = 0o077
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. `state`: ok | warn | wrong | down; `do`: what to do about it."""
-
-    name: str
-    state: str
-    detail: str
-    do: str = ""
-
-
-def _all_well(name: str, detail: str) -> Finding:
-    return Finding(name, "ok", detail)
+def _all_well(name: str, detail: str) -> Check:
+    return Check(name, "ok", detail)
 
 
 class Doctor:
@@ -58,7 +48,7 @@ class Doctor:
 
     async def examine(self, _request: web.Request) -> web.Response:
         """Look at everything."""
-        return answered({"checks": [asdict(finding) async for finding in self._findings()]})
+        return answered({"checks": [finding.document() async for finding in self._findings()]})
 
     def endpoints(self) -> Iterator[Endpoint]:
         """All of them."""
@@ -66,7 +56,7 @@ class Doctor:
         gives = exactly(checks={"type": "array", "items": check})
         yield Endpoint(method="GET", path="/doctor", run=self.examine, summary="What is wrong, and what to do", gives=gives)
 
-    async def _findings(self) -> AsyncIterator[Finding]:
+    async def _findings(self) -> AsyncIterator[Check]:
         governance = self._governance
         estate, at = governance.estate, now()
         yield self._planes()
@@ -83,64 +73,64 @@ class Doctor:
         for finding in await _providers(estate):
             yield finding
 
-    def _planes(self) -> Finding:
+    def _planes(self) -> Check:
         publisher = self._governance.publisher
         reports = publisher.planes()
         late = sorted(report.plane for report in reports if report.revision != publisher.revision or report.problem)
         if not reports:
-            return Finding("planes", "down", "no data plane is connected", "see what `portcullis up` printed about extproc")
+            return Check("planes", "down", "no data plane is connected", "see what `portcullis up` printed about extproc")
         if late:
             told = f"not on revision {publisher.revision}: {_some(late)}"
-            return Finding("planes", "wrong", told, "see the log of extproc; restart it, and it takes everything anew")
+            return Check("planes", "wrong", told, "see the log of extproc; restart it, and it takes everything anew")
         return _all_well("planes", f"{len(reports)} connected, on revision {publisher.revision}")
 
-    async def _gateway(self) -> Finding:
+    async def _gateway(self) -> Check:
         report = await self._governance.gateway.taken()
         if report is None:
-            return Finding("envoy", "warn", "no Envoy answers on this machine", "start it, unless it runs elsewhere (envoy: external)")
+            return Check("envoy", "warn", "no Envoy answers on this machine", "start it, unless it runs elsewhere (envoy: external)")
         if report.problem:
-            return Finding("envoy", "wrong", report.problem, "see the log of Envoy for the reason it refused its files")
+            return Check("envoy", "wrong", report.problem, "see the log of Envoy for the reason it refused its files")
         return _all_well("envoy", f"goes by its files of revision {report.revision}")
 
-    def _state(self) -> Finding:
+    def _state(self) -> Check:
         try:
             stored = self._governance.state.load().revision
         except Unusable as error:
-            return Finding("state", "wrong", str(error), "mend the database; traffic goes on meanwhile, changes do not")
+            return Check("state", "wrong", str(error), "mend the database; traffic goes on meanwhile, changes do not")
         known = self._governance.estate.revision
         if stored != known:
-            return Finding("state", "warn", f"revision {stored} is stored, {known} in force", "ask again; if it stays so, restart control")
+            return Check("state", "warn", f"revision {stored} is stored, {known} in force", "ask again; if it stays so, restart control")
         return _all_well("state", f"revision {stored} is stored")
 
-    def _outbox(self) -> Finding:
+    def _outbox(self) -> Check:
         try:
             waiting = self._governance.state.waiting()
         except Unusable as error:
-            return Finding("events", "wrong", str(error), "mend the database")
+            return Check("events", "wrong", str(error), "mend the database")
         if waiting >= _LONG_OUTBOX:
-            return Finding("events", "warn", f"{waiting} admin events wait to be stored", "see whether ingest is running, and its log")
+            return Check("events", "warn", f"{waiting} admin events wait to be stored", "see whether ingest is running, and its log")
         return _all_well("events", f"{waiting} admin events wait to be stored")
 
 
-def _ingest(*, answers: bool) -> Finding:
+def _ingest(*, answers: bool) -> Check:
     if answers:
         return _all_well("ingest", "answers")
-    return Finding("ingest", "down", "does not answer; rows and events wait meanwhile", "see what `portcullis up` printed about ingest")
+    return Check("ingest", "down", "does not answer; rows and events wait meanwhile", "see what `portcullis up` printed about ingest")
 
 
-def _kek(vault: Vault) -> Finding:
+def _kek(vault: Vault) -> Check:
     if not isinstance(vault.kek, KekFile):
         return _all_well("vault", f"its keys come from {vault.kek}")
     try:
         mode = stat.S_IMODE(vault.kek.path.stat().st_mode)
     except OSError as error:
-        return Finding("vault", "wrong", f"{vault.kek}: {error.strerror}", "restore the file from your backup before you stop anything")
+        return Check("vault", "wrong", f"{vault.kek}: {error.strerror}", "restore the file from your backup before you stop anything")
     if mode & _OTHERS:
-        return Finding("vault", "wrong", f"{vault.kek} is open to other users (mode {mode:o})", f"chmod 600 {vault.kek}")
+        return Check("vault", "wrong", f"{vault.kek} is open to other users (mode {mode:o})", f"chmod 600 {vault.kek}")
     return _all_well("vault", f"its keys are in {vault.kek}")
 
 
-def _credentials(vault: Vault, estate: Estate) -> Finding:
+def _credentials(vault: Vault, estate: Estate) -> Check:
     broken = []
     for name, kept in estate.of("credential").items():
         record = kept.record
@@ -150,15 +140,15 @@ def _credentials(vault: Vault, estate: Estate) -> Finding:
         except Unusable:
             broken.append(name)
     if broken:
-        return Finding("credentials", "wrong", f"can't be opened: {_some(broken)}", "set them again: portcullis credential set NAME")
+        return Check("credentials", "wrong", f"can't be opened: {_some(broken)}", "set them again: portcullis credential set NAME")
     return _all_well("credentials", f"{len(estate.of('credential'))} can be opened")
 
 
-def _disk(data: str) -> Finding:
+def _disk(data: str) -> Check:
     usage = shutil.disk_usage(data)
     told = f"{usage.free >> 20} MiB are free under {data}"
     if usage.free < usage.total * _FULL:
-        return Finding("disk", "warn", told, "make room: a full disk refuses all traffic")
+        return Check("disk", "warn", told, "make room: a full disk refuses all traffic")
     return _all_well("disk", told)
 
 
@@ -167,27 +157,27 @@ def _live_keys(estate: Estate, fits: Callable[[KeyRecord], bool]) -> list[str]:
     return sorted(record.name for record in records if isinstance(record, KeyRecord) and record.revoked is None and fits(record))
 
 
-def _soon(estate: Estate, at: int) -> Finding:
+def _soon(estate: Estate, at: int) -> Check:
     names = _live_keys(estate, lambda key: key.expires is not None and at < key.expires <= at + _SOON_S)
     if names:
-        return Finding("keys that expire", "warn", f"within a week: {_some(names)}", "portcullis key edit NAME --expires DATE, or let them")
+        return Check("keys that expire", "warn", f"within a week: {_some(names)}", "portcullis key edit NAME --expires DATE, or let them")
     return _all_well("keys that expire", "none within a week")
 
 
-def _graces(estate: Estate, at: int) -> Finding:
+def _graces(estate: Estate, at: int) -> Check:
     names = _live_keys(estate, lambda key: old_secret_until(key, at) is not None)
     if names:
         told = f"the secret before the last rotation still works: {_some(names)}"
-        return Finding("old secrets", "warn", told, "see `portcullis key usage NAME` for whether anybody still uses it")
+        return Check("old secrets", "warn", told, "see `portcullis key usage NAME` for whether anybody still uses it")
     return _all_well("old secrets", "none is in its grace")
 
 
-def _prices(estate: Estate, at: int) -> Finding:
+def _prices(estate: Estate, at: int) -> Check:
     models = (kept.record for kept in estate.of("model").values() if isinstance(kept.record, ModelRecord))
     names = sorted(model.name for model in models if not _has_price(estate, model, at))
     if names:
         told = f"nobody knows what these cost: {_some(names)}"
-        return Finding("prices", "warn", told, "declare a price, or allow it: environments.NAME.unpriced: allow")
+        return Check("prices", "warn", told, "declare a price, or allow it: environments.NAME.unpriced: allow")
     return _all_well("prices", "every model has one")
 
 
@@ -198,25 +188,25 @@ def _has_price(estate: Estate, model: ModelRecord, at: int) -> bool:
     return any(price.holds(at) for price in priced(model, kept.record))
 
 
-async def _providers(estate: Estate) -> list[Finding]:
+async def _providers(estate: Estate) -> list[Check]:
     records = [kept.record for kept in estate.of("provider").values() if isinstance(kept.record, ProviderRecord)]
     found = await asyncio.gather(*(_provider(record) for record in records))
     wrong = [finding for finding in found if finding is not None]
     return wrong or [_all_well("providers", f"{len(records)} have addresses that may be used")]
 
 
-async def _provider(record: ProviderRecord) -> Finding | None:
+async def _provider(record: ProviderRecord) -> Check | None:
     parts = urlsplit(record.url)
     name = f"provider {record.name}"
     try:
         async with asyncio.timeout(_RESOLVE_S):
             infos = await asyncio.get_running_loop().getaddrinfo(parts.hostname or "", parts.port or 443, type=socket.SOCK_STREAM)
     except (OSError, TimeoutError):
-        return Finding(name, "wrong", f"{parts.hostname} has no address", "mend its url, or the name service of this machine")
+        return Check(name, "wrong", f"{parts.hostname} has no address", "mend its url, or the name service of this machine")
     places = {addresses.verdict_on(ipaddress.ip_address(info[4][0])) for info in infos}
     if "never" in places or ("private" in places and not record.private):
         told = f"{parts.hostname} leads to an address that is not let through"
-        return Finding(name, "wrong", told, "mend its url; where a private address is meant, say private: true")
+        return Check(name, "wrong", told, "mend its url; where a private address is meant, say private: true")
     return None
 
 

@@ -6,14 +6,14 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from contracts.errors import Unusable
 from controlplane import declared_values as values
 from controlplane.cli_calls import client, late
+from controlplane.cli_secret import PrivateFile
 from controlplane.client import Client, path_of
 from controlplane.declarative import declared
 from controlplane.declared import Declared
@@ -103,40 +103,28 @@ def _of_file(path: Path) -> str:
         raise ValueError(f"{path} holds no secret that a header could carry") from None
 
 
-class KeysFile:
-    """The file for new keys' secrets. Opened before anything is applied, so that no secret is lost on a full disk."""
+class KeysFile(PrivateFile):
+    """The file for new keys' secrets, which keeps those that it had."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.held = self._already()
-        try:
-            descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        except OSError as error:
-            raise Unusable(f"{path}: can't be written: {error.strerror}; nothing was applied") from None
-        os.close(descriptor)
-        self._fresh = Path(fresh)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._fresh.unlink(missing_ok=True)
-
-    def _already(self) -> dict[str, str]:
-        try:
-            held = json.loads(self.path.read_bytes())
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError):
-            held = None
-        if not isinstance(held, dict):
-            raise Unusable(f"{self.path}: is there and is no file of keys; name another one with --keys-file")
-        return held
+        self.held = _held_in(path)
+        super().__init__(path)
 
     def keep(self, issued: Mapping[str, str]) -> None:
         """Add the new ones to those that the file held before."""
-        self._fresh.write_text(json.dumps({**self.held, **issued}, indent=2) + "\n")
-        self._fresh.rename(self.path)
+        self.write(json.dumps({**self.held, **issued}, indent=2) + "\n")
+
+
+def _held_in(path: Path) -> dict[str, str]:
+    try:
+        held = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        held = None
+    if not isinstance(held, dict):
+        raise Unusable(f"{path}: is there and is no file of keys; name another one with --keys-file")
+    return held
 
 
 def _show(done: Mapping[str, Any], place: Path | None) -> None:

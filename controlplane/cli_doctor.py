@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from contracts.errors import PortcullisError, Unusable
 from controlplane import cli_doctor_checks as checks
-from controlplane.cli_doctor_checks import Check
 from controlplane.cli_text import table
 from controlplane.client import Client, SystemDownError, find, path_of
+from controlplane.doctor_check import Check
 from extproc.config import load
 
 DONE, WRONG, DOWN = 0, 1, 3

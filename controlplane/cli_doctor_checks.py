@@ -7,7 +7,6 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ from typing import Final
 from contracts.errors import Unusable
 from contracts.settings import Settings
 from controlplane.admin_token import token_file
+from controlplane.doctor_check import Check
 from controlplane.envoy_program import binary, trust_bundle
 from controlplane.policy_check import check as faults
 from controlplane.supervisor_checks import free
@@ -22,20 +22,6 @@ from extproc.config import policy_folder
 from extproc.edge.kek import KekFile, KekVariable, kek_of
 
 _OTHERS: Final = 0o077
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at. `state`: ok | warn | wrong | down; `do`: what to do about it."""
-
-    name: str
-    state: str
-    detail: str
-    do: str = ""
-
-    def document(self) -> dict[str, str]:
-        """The JSON object."""
-        return asdict(self)
 
 
 def on_disk(settings: Settings) -> Iterator[Check]:

@@ -51,13 +51,11 @@ def _usable(raw: bytes, place: str) -> str:
     return found.decode("ascii")
 
 
-class SecretFile:
-    """A file for a secret that is shown once, 0600. Opened before anything is made, so that no secret is lost on a full disk."""
+class PrivateFile:
+    """A file that is written once all has gone well, 0600. Opened before anything is made, so that no secret is lost on a full disk."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if path.exists() or path.is_symlink():
-            raise Unusable(f"{path}: is there already; name a file that is not")
         try:
             descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         except OSError as error:
@@ -71,7 +69,20 @@ class SecretFile:
     def __exit__(self, *_error: object) -> None:
         self._fresh.unlink(missing_ok=True)
 
+    def write(self, text: str) -> None:
+        """Put the text there, in the place of whatever was."""
+        self._fresh.write_text(text, "ascii")
+        self._fresh.rename(self.path)
+
+
+class SecretFile(PrivateFile):
+    """A new file for a secret that is shown once."""
+
+    def __init__(self, path: Path) -> None:
+        if path.exists() or path.is_symlink():
+            raise Unusable(f"{path}: is there already; name a file that is not")
+        super().__init__(path)
+
     def keep(self, secret: str) -> None:
         """Put the secret there, as one line."""
-        self._fresh.write_text(secret + "\n", "ascii")
-        self._fresh.rename(self.path)
+        self.write(secret + "\n")

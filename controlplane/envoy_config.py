@@ -24,7 +24,7 @@ from controlplane.envoy_clusters import processor_cluster, provider_cluster
 from controlplane.envoy_edge import Edge, edge_of
 from controlplane.envoy_listener import listener
 from controlplane.envoy_program import trust_bundle
-from controlplane.envoy_routes import Declared, route_table
+from controlplane.envoy_routes import Door, route_table
 from controlplane.envoy_text import resources, to_yaml, tree
 
 BOOTSTRAP: Final = "bootstrap.yaml"
@@ -32,12 +32,12 @@ CLUSTERS: Final = "cds.yaml"
 ROUTES: Final = "rds.yaml"
 
 
-def render(settings: Settings, snapshot: Snapshot, routes: Sequence[Declared]) -> dict[str, str]:
+def render(settings: Settings, snapshot: Snapshot, routes: Sequence[Door]) -> dict[str, str]:
     """File name → YAML text, for the gateway that `settings` describe. Raises Unusable, naming field and provider."""
     return render_edge(edge_of(settings, trust_bundle()), snapshot, routes)
 
 
-def render_edge(edge: Edge, snapshot: Snapshot, routes: Sequence[Declared]) -> dict[str, str]:
+def render_edge(edge: Edge, snapshot: Snapshot, routes: Sequence[Door]) -> dict[str, str]:
     """As `render`, for an edge made by hand; its `folder` must be set."""
     own = [processor_cluster(edge)] if edge.processor else []
     providers = [snapshot.providers[name] for name in sorted(snapshot.providers)]
@@ -49,7 +49,7 @@ def render_edge(edge: Edge, snapshot: Snapshot, routes: Sequence[Declared]) -> d
     }
 
 
-def one_file(edge: Edge, snapshot: Snapshot, routes: Sequence[Declared]) -> dict[str, Any]:
+def one_file(edge: Edge, snapshot: Snapshot, routes: Sequence[Door]) -> dict[str, Any]:
     """Everything in one document: to be read, checked with `envoy --mode validate`, and measured."""
     own = [processor_cluster(edge)] if edge.processor else []
     providers = [snapshot.providers[name] for name in sorted(snapshot.providers)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -10,22 +9,10 @@ from contracts.settings import MIB
 from contracts.snapshot import ProviderRecord, Snapshot
 from controlplane.envoy_config import one_file
 from controlplane.envoy_edge import Edge
+from controlplane.envoy_routes import Door
 from controlplane.envoy_text import to_yaml
 
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A declared route, as the data plane's dialects declare it."""
-
-    name: str
-    dialect: str
-    method: str
-    path: str
-    upstream_path: str
-    query: str = ""
-
-
-CHAT: Final = Example("chat", "openai", "POST", "/v1/chat/completions", "/chat/completions")
+CHAT: Final = Door("chat", "openai", "POST", "/v1/chat/completions", "/chat/completions")
 
 PROVIDERS: Final = Snapshot(
     revision="example",

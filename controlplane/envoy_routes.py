@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final, Protocol
+from dataclasses import dataclass
+from typing import Final
 
 from envoy_data_plane.envoy.config.route.v3 import (
     DirectResponseAction,
@@ -37,24 +38,19 @@ INTERNAL: Final = (
 """Never for a provider; extproc's allow-list drops them too, this holds should it forget."""
 
 
-class Declared(Protocol):
+@dataclass(frozen=True, slots=True)
+class Door:
     """A route the gate knows: `upstream_path` follows the provider's base path; empty: the gate answers it itself."""
 
-    @property
-    def name(self) -> str: ...  # noqa: D102 - the attribute's name says it
-    @property
-    def dialect(self) -> str: ...  # noqa: D102
-    @property
-    def method(self) -> str: ...  # noqa: D102
-    @property
-    def path(self) -> str: ...  # noqa: D102
-    @property
-    def upstream_path(self) -> str: ...  # noqa: D102
-    @property
-    def query(self) -> str: ...  # noqa: D102
+    name: str
+    dialect: str
+    method: str
+    path: str
+    upstream_path: str
+    query: str = ""
 
 
-def route_table(routes: Sequence[Declared], providers: Iterable[ProviderRecord], edge: Edge) -> RouteConfiguration:
+def route_table(routes: Sequence[Door], providers: Iterable[ProviderRecord], edge: Edge) -> RouteConfiguration:
     """First the doors that metadata opens, then 503 for what was declared but not opened, then 404.
 
     What the gate answers itself has no door: extproc's answer comes before the router, and without one it is closed.
@@ -74,12 +70,12 @@ def route_table(routes: Sequence[Declared], providers: Iterable[ProviderRecord],
     return RouteConfiguration(name=NAME, virtual_hosts=[host], validate_clusters=False)
 
 
-def _leads(route: Declared, provider: ProviderRecord) -> bool:
+def _leads(route: Door, provider: ProviderRecord) -> bool:
     """Whether requests of this route may go to that provider."""
     return route.upstream_path != "" and provider.dialect == route.dialect
 
 
-def _door(route: Declared, provider: ProviderRecord, edge: Edge) -> Route:
+def _door(route: Door, provider: ProviderRecord, edge: Edge) -> Route:
     target = target_of(provider)
     match = _declared(route)
     if edge.processor is not None:
@@ -106,7 +102,7 @@ def _door(route: Declared, provider: ProviderRecord, edge: Edge) -> Route:
     )
 
 
-def _declared(route: Declared) -> RouteMatch:
+def _declared(route: Door) -> RouteMatch:
     """Exact path and method. `:path` holds the query too, so a request with another than the declared one is no such route."""
     return RouteMatch(
         path=route.path,
@@ -118,7 +114,7 @@ def _declared(route: Declared) -> RouteMatch:
     )
 
 
-def _target(route: Declared) -> StringMatcher:
+def _target(route: Door) -> StringMatcher:
     if not route.query:
         return StringMatcher(exact=route.path)
     return StringMatcher(safe_regex=RegexMatcher(regex=rf"{re.escape(route.path)}(\?{re.escape(route.query)})?"))

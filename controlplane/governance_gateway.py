@@ -7,30 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from contracts.settings import Settings
 from contracts.snapshot import ProviderRecord, Snapshot
 from controlplane import envoy_config, gateway_watch
+from controlplane.envoy_routes import Door
 from controlplane.estate import Estate
 from controlplane.snapshots import PlaneReport
 from extproc.core import dialects
 
 _VERSION: Final = re.compile(r"^version_info: [\"']?([^\s\"']+)", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """A declared route as Envoy's configuration needs it. No `upstream_path`: it leads to no provider."""
-
-    name: str
-    dialect: str
-    method: str
-    path: str
-    upstream_path: str
-    query: str = ""
 
 
 DOORS: Final = tuple(

@@ -26,6 +26,7 @@ from custody.sealed_frames import FrameSeal
 from custody.secret import Secret
 from extproc.edge.snapshot_build import Assembly, Push, frames_of
 from extproc.edge.snapshot_wire import MAX_BYTES, framed, message, read_message
+from extproc.edge.vault_file import sync_folder
 
 NAME: Final = "snapshot.copy"
 _LEAST_GROWTH: Final = 1 << 20
@@ -109,7 +110,7 @@ class Copy:
                 time.sleep(_BREATH_S)
             _sync(out)
             fresh.rename(self.file)
-            _sync_folder(self.file.parent)
+            sync_folder(self.file.parent)
         except BaseException:
             out.close()
             fresh.unlink(missing_ok=True)
@@ -189,11 +190,3 @@ def _frames(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
 def _sync(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

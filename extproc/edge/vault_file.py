@@ -43,7 +43,7 @@ def replace_file(file: Path, text: bytes, *, fresh: bool = False) -> None:
             leftover(file).rename(file)
     finally:
         leftover(file).unlink(missing_ok=True)
-    _sync_folder(file.parent)
+    sync_folder(file.parent)
 
 
 def leftover(file: Path) -> Path:
@@ -51,7 +51,8 @@ def leftover(file: Path) -> Path:
     return file.with_name(f".{file.name}.new")
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make it durable which files are in a folder."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

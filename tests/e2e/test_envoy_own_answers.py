@@ -13,11 +13,12 @@ from stack import eventually
 from watched_provider import Provider, at
 
 from controlplane.envoy_config import render_edge, write
-from controlplane.envoy_examples import CHAT, Example
+from controlplane.envoy_examples import CHAT
+from controlplane.envoy_routes import Door
 from extproc.edge.proto.ext_proc_pb2 import ProcessingRequest, ProcessingResponse
 from ingest.endings import Ending, ending
 
-MODELS = Example("models", "openai", "GET", "/v1/models", "")
+MODELS = Door("models", "openai", "GET", "/v1/models", "")
 LISTING = b'{"object": "list", "data": []}'
 
 

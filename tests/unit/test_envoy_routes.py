@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from contracts.snapshot import ProviderRecord
-from controlplane.envoy_examples import CHAT, GATEWAY, Example
-from controlplane.envoy_routes import route_table
+from controlplane.envoy_examples import CHAT, GATEWAY
+from controlplane.envoy_routes import Door, route_table
 from controlplane.envoy_text import tree
 from controlplane.governance_gateway import DOORS
 from extproc.core import dialects
 
-MODELS = Example("models", "openai", "GET", "/v1/models", "")
-MESSAGES = Example("messages", "anthropic", "POST", "/v1/messages", "/v1/messages")
+MODELS = Door("models", "openai", "GET", "/v1/models", "")
+MESSAGES = Door("messages", "anthropic", "POST", "/v1/messages", "/v1/messages")
 PROVIDERS = [
     ProviderRecord("one", "openai", "https://one.example/v1"),
     ProviderRecord("two", "openai", "https://two.example/v1"),
@@ -18,7 +18,7 @@ PROVIDERS = [
 ]
 
 
-def table(*routes: Example) -> list[dict[str, object]]:
+def table(*routes: Door) -> list[dict[str, object]]:
     """The routes as Envoy is given them, in order."""
     entries: list[dict[str, object]] = tree(route_table(routes, PROVIDERS, GATEWAY))["virtual_hosts"][0]["routes"]
     return entries
