@@ -1,7 +1,7 @@
 """`python -m extproc.server --data DIR [-c FILE] [--worker N]`: one data plane process, joined from core and edge.
 
-Ready means: the socket answers Envoy. Until a first snapshot has come, from control or from the
-sealed copy on disk, no key is known and every request is refused.
+Ready means: the socket answers Envoy. That begins once control has said what is in force, or does not answer: then the sealed copy
+on disk is. Until a first snapshot has come, no key is known and every request is refused.
 
 On another machine than control: `--control HOST:PORT --enrol-token-file FILE`, once; after that `--control HOST:PORT` alone.
 """
@@ -87,9 +87,11 @@ async def run(settings: Settings, place: Place) -> None:
     follower = _follower(settings, local, away, plane)
     follower.start()  # a copy on disk is in force before the first request
     following = asyncio.ensure_future(follower.run())
+    following.add_done_callback(lambda _ended: stop.set())  # who is told nothing any more must not go on with what it was told
     offload = Offload()
     gate = Gate(lambda: plane.world, policy, spool, credentials, offload)
     gate.rehashed = follower.rehashed
+    await follower.told()
     server = await serve(settings.socket_of(place.worker), gate)
     gc.collect()
     gc.freeze()  # what start-up made lives as long as the process: the collector need not walk it again

@@ -80,6 +80,14 @@ class Away:
 
     async def connect(self) -> Connection:
         """Reach control, with a certificate that is renewed in the last third of its life. Raises OSError, Unusable."""
+        try:
+            return await self._connected()
+        except OSError:
+            raise
+        except ValueError:
+            raise Unusable(f"{self.identity.folder}: holds a file that is not as control gave it; restore it, or {_AGAIN}") from None
+
+    async def _connected(self) -> Connection:
         certificate = self.identity.read()
         life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
         if certificate.not_valid_after_utc - datetime.now(UTC) < life / 3:
@@ -163,8 +171,10 @@ async def _authority(host: str, port: int, token: EnrolToken) -> str:
 
 
 def _checked(authority: str) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cadata=authority)
+    """Believes this authority and no other, the system's neither; for no authority raises ValueError or OSError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_verify_locations(cadata=authority)
     return context
 
 

@@ -31,6 +31,8 @@ _MOST_TOLD: Final = 500
 """Keys that control is told of at once; one that is left out is told of at its next use."""
 _TOLD_AFTER_S: Final = 0.2
 _REFUSED: Final = b'{"refused"'
+FIRST_S: Final = 5.0
+"""How long a plane that starts waits for what control says: its copy may hold a key that was revoked while it was down."""
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Connect = Callable[[], Awaitable[Connection]]
@@ -50,6 +52,7 @@ class Follower:
         self._assembly = Assembly()
         self._rehashed: dict[str, dict[str, str]] = {}
         self._news = asyncio.Event()
+        self._first = asyncio.Event()
 
     @property
     def revision(self) -> str:
@@ -66,6 +69,12 @@ class Follower:
         except Unusable as error:
             log.warning("%s; every request is refused until control sends a snapshot", error)
 
+    async def told(self) -> None:
+        """Wait, while `run` runs, until control has said what is in force, or can't be reached; at most FIRST_S."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_S):
+                await self._first.wait()
+
     async def run(self) -> NoReturn:
         """Follow for ever."""
         pause = _PAUSE_S
@@ -73,6 +82,7 @@ class Follower:
             while True:
                 if await self._conversation():
                     pause = _PAUSE_S
+                self._first.set()
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
         finally:
@@ -134,6 +144,7 @@ class Follower:
         else:
             self._assembly.accept(push)
             pushes.put_nowait(push)
+        self._first.set()
 
     async def _kept(self, pushes: asyncio.Queue[Push], writer: asyncio.StreamWriter) -> None:
         """Keep each push and answer it, while the next one may be in force already."""

@@ -304,3 +304,28 @@ async def test_an_enrolment_that_was_cut_short_is_made_again_in_its_folder(elsew
     again = await enrolled(settings, elsewhere.address, await elsewhere.token())
     async with plane(settings.data, again.plane, again.connect) as part:
         await soon(lambda: part.revision)
+
+
+@pytest.mark.parametrize("damaged", [b"", b"\xff\xfe", b"-----BEGIN CERTIFICATE-----\n"])
+async def test_a_plane_whose_files_are_damaged_goes_on_trying(elsewhere: Elsewhere, damaged: bytes) -> None:
+    """It says so and believes nobody else meanwhile; once the file is restored it is told again, and never served on untold."""
+    settings = elsewhere.machine()
+    away = await enrolled(settings, elsewhere.address, await elsewhere.token())
+    authority = away.identity.authority.read_bytes()
+    tried: list[type[BaseException]] = []
+
+    async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        try:
+            return await away.connect()
+        except BaseException as error:
+            tried.append(type(error))
+            raise
+
+    async with plane(settings.data, away.plane, connect) as part:
+        await soon(lambda: part.revision)
+        away.identity.authority.write_bytes(damaged)
+        await elsewhere.told.publisher.hang_up("far")
+        await soon(lambda: len(tried) > 1)
+        assert not elsewhere.told.publisher.planes()
+        away.identity.authority.write_bytes(authority)
+        await soon(elsewhere.told.publisher.planes)
