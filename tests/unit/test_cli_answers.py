@@ -6,26 +6,16 @@ import json
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from recording_control import TOKEN, Recording, recording
+from recording_control import Recording
 
 from controlplane.cli import main
 
 ISSUED = {"key": {"name": "app", "id": "Ab0"}, "secret": "pcl_planted", "planes": []}
 CREATE = ["key", "create", "app", "--team", "t", "--project", "p", "--environment", "dev", "--model", "m"]
-
-
-@pytest.fixture
-def control(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recording]:
-    """A control plane that records, found by the variables."""
-    with recording() as record:
-        monkeypatch.setenv("PORTCULLIS_CONTROL", record.url)
-        monkeypatch.setenv("PORTCULLIS_TOKEN", TOKEN)
-        yield record
 
 
 def problem(code: str, detail: str, *errors: tuple[str, str], status: int = 422) -> dict[str, Any]:

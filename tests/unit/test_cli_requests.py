@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import io
 import shlex
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from recording_control import TOKEN, Recording, recording
+from recording_control import TOKEN, Recording
 
 from controlplane.cli import main
 
@@ -27,19 +26,15 @@ class Pipe(io.TextIOWrapper):
         super().__init__(io.BytesIO(text.encode()))
 
 
-@pytest.fixture
-def control(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recording]:
-    """A control plane that records, found by the variables."""
-    with recording() as record:
-        monkeypatch.setenv("PORTCULLIS_CONTROL", record.url)
-        monkeypatch.setenv("PORTCULLIS_TOKEN", TOKEN)
-        record.answer("GET", "/keys/app", KEY)
-        record.answer("POST", "/keys", ISSUED, 201)
-        record.answer("POST", "/keys/app/rotate", {**ISSUED, "old_secret_until": 1_800_000_000})
-        record.answer("POST", "/planes", {"name": "berlin", "token": "planted-token"}, 201)
-        for place in ("providers", "environments", "profiles", "teams", "credentials", "models", "keys", "planes"):
-            record.answer("GET", f"/{place}", [])
-        yield record
+@pytest.fixture(autouse=True)
+def answers(control: Recording) -> None:
+    """What control answers, where a verb reads the answer."""
+    control.answer("GET", "/keys/app", KEY)
+    control.answer("POST", "/keys", ISSUED, 201)
+    control.answer("POST", "/keys/app/rotate", {**ISSUED, "old_secret_until": 1_800_000_000})
+    control.answer("POST", "/planes", {"name": "berlin", "token": "planted-token"}, 201)
+    for place in ("providers", "environments", "profiles", "teams", "credentials", "models", "keys", "planes"):
+        control.answer("GET", f"/{place}", [])
 
 
 TABLE: list[tuple[str, tuple[str, str, Any]]] = [

@@ -8,22 +8,12 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from recording_control import TOKEN, Recording, recording
+from recording_control import TOKEN, Recording
 
 from controlplane.cli import main
-
-
-@pytest.fixture
-def control(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recording]:
-    """A control plane that records, found by the variables."""
-    with recording() as record:
-        monkeypatch.setenv("PORTCULLIS_CONTROL", record.url)
-        monkeypatch.setenv("PORTCULLIS_TOKEN", TOKEN)
-        yield record
 
 
 @pytest.mark.parametrize("raw", [b"", b"\n", b"a b", b"a\nb", "sk-ü".encode(), b"\xff", b"x" * 10_000])

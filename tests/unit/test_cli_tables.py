@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from recording_control import TOKEN, Recording, recording
+from recording_control import Recording
 
 from controlplane.cli import main
-
-
-@pytest.fixture
-def control(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recording]:
-    """A control plane that records, found by the variables."""
-    with recording() as record:
-        monkeypatch.setenv("PORTCULLIS_CONTROL", record.url)
-        monkeypatch.setenv("PORTCULLIS_TOKEN", TOKEN)
-        yield record
 
 
 def cells(text: str) -> list[list[str]]:
