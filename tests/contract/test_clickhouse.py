@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -27,18 +25,10 @@ def _row(**fields: Any) -> dict[str, Any]:
     return {**blank, **fields}
 
 
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    """One folder for the module: the engine takes one a process."""
-    made = Path(tempfile.mkdtemp())
-    yield made
-    shutil.rmtree(made)
-
-
 @pytest.fixture
-def engine(folder: Path) -> Iterator[Engine]:
+def engine(engine_folder: Path) -> Iterator[Engine]:
     """A session with the schema in place and no rows."""
-    opened = open_engine("chdb", folder)
+    opened = open_engine("chdb", engine_folder)
     migrate(opened)
     opened.command("TRUNCATE TABLE audit.requests")
     yield opened
@@ -46,10 +36,10 @@ def engine(folder: Path) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def queries(engine: Engine, folder: Path) -> Iterator[Queries]:
+def queries(engine: Engine, engine_folder: Path) -> Iterator[Queries]:
     """Read-only sessions with a time limit of 1 s."""
     made = Queries(
-        lambda: open_engine("chdb", folder),
+        lambda: open_engine("chdb", engine_folder),
         in_session=True,
         limits={**LIMITS, "max_execution_time": 1, "max_memory_usage": 50_000_000},
     )

@@ -14,15 +14,6 @@ import pytest
 from tests.contract.control_parts import FILE, ControlPart, free_port
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPart]:
-    """A control process for tests that may share what is applied."""
-    part = ControlPart(tmp_path_factory.mktemp("c") / "d", free_port())
-    part.start()
-    yield part
-    part.stop()
-
-
 @pytest.fixture
 def fresh(tmp_path: Path) -> Iterator[ControlPart]:
     """A control process on a fresh folder."""

@@ -9,7 +9,6 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +18,7 @@ from aiohttp import web
 from contracts.errors import Unusable
 from controlplane.client import DeclinedError, SystemDownError, find
 from custody import virtual_key
-from tests.contract.control_parts import FILE, SECRET, ControlPart, free_port
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPart]:
-    """A control process for tests that may share what is applied."""
-    part = ControlPart(tmp_path_factory.mktemp("c") / "d", free_port())
-    part.start()
-    yield part
-    part.stop()
+from tests.contract.control_parts import FILE, SECRET, ControlPart
 
 
 @pytest.fixture

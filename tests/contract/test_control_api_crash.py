@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
-import pytest
 import yaml
 
-from tests.contract.control_parts import FILE, ControlPart, free_port
+from tests.contract.control_parts import FILE, ControlPart
 
 OTHER = (
     FILE.replace("  one:", "  three:").replace("  other: {dialect: openai, url: http://127.0.0.1:9902/v1}\n", "").replace("0.60", "0.70")
 )
 KILLS = 6
-
-
-@pytest.fixture
-def control(tmp_path: Path) -> Iterator[ControlPart]:
-    """A control process on a fresh folder."""
-    part = ControlPart(tmp_path / "d", free_port())
-    part.start()
-    yield part
-    part.stop()
 
 
 def clusters(control: ControlPart) -> set[str]:

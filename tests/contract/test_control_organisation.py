@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from contracts.settings import Settings
 from controlplane.state import State
-from tests.contract.control_parts import ControlPart, free_port, soon
+from tests.contract.control_parts import ControlPart, soon
 from tests.contract.planes_parts import plane
 
 PATH = "/api/v1/organisation"
-
-
-@pytest.fixture
-def control(tmp_path: Path) -> Iterator[ControlPart]:
-    """A control process on a fresh folder."""
-    part = ControlPart(tmp_path / "d", free_port())
-    part.start()
-    yield part
-    part.stop()
 
 
 def named(control: ControlPart, name: str, **headers: str) -> tuple[int, Any]:

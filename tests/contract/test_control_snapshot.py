@@ -4,24 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import stat
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from custody import virtual_key
 from custody.reveal import REVEAL
-from tests.contract.control_parts import FILE, SECRET, ControlPart, free_port, soon
+from tests.contract.control_parts import FILE, SECRET, ControlPart, soon
 from tests.contract.planes_parts import plane
-
-
-@pytest.fixture
-def control(tmp_path: Path) -> Iterator[ControlPart]:
-    """A control process on a fresh folder."""
-    part = ControlPart(tmp_path / "d", free_port())
-    part.start()
-    yield part
-    part.stop()
 
 
 async def applied(control: ControlPart, text: str = FILE, secret: str = SECRET) -> dict[str, object]:

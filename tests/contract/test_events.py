@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -27,18 +25,10 @@ from ingest.query import Queries
 DAY = 86_400_000_000_000
 
 
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    """One folder for the module: the engine takes one a process."""
-    made = Path(tempfile.mkdtemp())
-    yield made
-    shutil.rmtree(made)
-
-
 @pytest.fixture
-def engine(folder: Path) -> Iterator[Engine]:
+def engine(engine_folder: Path) -> Iterator[Engine]:
     """A session with the schema in place and nothing stored."""
-    opened = open_engine("chdb", folder)
+    opened = open_engine("chdb", engine_folder)
     migrate(opened)
     opened.command("TRUNCATE TABLE audit.requests")
     opened.command("TRUNCATE TABLE audit.events")
@@ -47,17 +37,17 @@ def engine(folder: Path) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def events(engine: Engine, folder: Path) -> Iterator[Events]:
+def events(engine: Engine, engine_folder: Path) -> Iterator[Events]:
     """Who writes events."""
-    made = Events(lambda: open_engine("chdb", folder), lambda: True)
+    made = Events(lambda: open_engine("chdb", engine_folder), lambda: True)
     yield made
     made.close()
 
 
 @pytest.fixture
-def queries(engine: Engine, folder: Path) -> Iterator[Queries]:
+def queries(engine: Engine, engine_folder: Path) -> Iterator[Queries]:
     """Read-only sessions, as people get them."""
-    made = Queries(lambda: open_engine("chdb", folder), in_session=True)
+    made = Queries(lambda: open_engine("chdb", engine_folder), in_session=True)
     yield made
     made.close()
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,9 @@ import pytest
 from contracts.audit import AuditRow, Intent
 from contracts.settings import Spool as SpoolSettings
 from extproc.edge.spool import Spool
-from ingest.clickhouse import Engine, open_engine
+from ingest.clickhouse import Engine
 from ingest.columns import NAMES
 from ingest.ledger import Ledger
-from ingest.migrate import migrate
 from ingest.shipper import Places, Shipper
 from ingest.spool_reader import SpoolReader
 
@@ -56,17 +54,6 @@ class Reaper:
             return result
 
         monkeypatch.setattr(owner, name, call)
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    """The real engine, open all the while as a server would be."""
-    folder = Path(tempfile.mkdtemp())
-    opened = open_engine("chdb", folder)
-    migrate(opened)
-    yield opened
-    opened.close()
-    shutil.rmtree(folder)
 
 
 class World:

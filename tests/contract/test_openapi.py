@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from controlplane.governance import Governance
 from controlplane.planes import Planes
 from controlplane.state import State
 from controlplane.vault_runs import rotation_of
-from tests.contract.control_parts import FILE, ControlPart, free_port
+from tests.contract.control_parts import FILE, ControlPart
 from tests.contract.openapi_parts import KNOWN, faults, resolved, schemas_in, strict
 
 KEY = {"name": "k", "team": "search", "project": "ranking", "environment": "dev", "models": ["*"]}
@@ -83,15 +82,6 @@ CALLS: list[tuple[str, str, Any, int]] = [
 """Every endpoint that needs no ingest, in an order in which each finds what it needs."""
 INGEST = {("POST", "/audit/query"), ("GET", "/audit/stats"), ("GET", "/audit/tail"), ("GET", "/keys/{name}/usage")}
 TEXT = {("GET", "/export")}
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPart]:
-    """A control process."""
-    part = ControlPart(tmp_path_factory.mktemp("c") / "d", free_port())
-    part.start()
-    yield part
-    part.stop()
 
 
 @pytest.fixture(scope="module")

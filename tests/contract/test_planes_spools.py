@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,26 +13,14 @@ from contracts.audit import AuditRow, Intent
 from contracts.settings import Settings
 from contracts.settings import Spool as SpoolSettings
 from extproc.edge.spool import Spool
-from ingest.clickhouse import Engine, open_engine
+from ingest.clickhouse import Engine
 from ingest.ledger import Ledger
-from ingest.migrate import migrate
 from ingest.shipper import Shipper
 from ingest.witness import Life, Writer, Writers
 from ingest.worker import places
 
 NOW = 1_700_000_000_000_000_000
 MINUTE = 60_000_000_000
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    """The real engine."""
-    folder = Path(tempfile.mkdtemp())
-    opened = open_engine("chdb", folder)
-    migrate(opened)
-    yield opened
-    opened.close()
-    shutil.rmtree(folder)
 
 
 def life(settings: Settings, engine: Engine, now: int) -> None:
