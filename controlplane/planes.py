@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import hmac
 import os
 import secrets
-import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from contracts.enrolment import EnrolToken
 from contracts.errors import Unusable
 from contracts.events import AdminEvent
 from controlplane.planes_authority import Peer, Signer, new_authority, peer_of
+from controlplane.planes_door import Door, Visit, listener_at
 from controlplane.planes_view import Reseal
 from controlplane.snapshots import GREETING_S, Publisher
 from controlplane.state import State
@@ -33,7 +34,7 @@ from custody import store
 from custody.envelope import KEY_BYTES, SEAL_DICE, Label
 from custody.keyring import Keyring
 from custody.secret import Secret
-from extproc.edge.snapshot_wire import SILENCE_S, framed, message, read_message, receive
+from extproc.edge.snapshot_wire import framed, message, read_message, receive
 
 TOKEN_S: Final = 3600
 """How long a token may be used."""
@@ -77,7 +78,7 @@ class Planes:
         self._state, self._vault, self._publisher, self._told = state, vault, publisher, told
         self._signer: Signer | None = None
         self._removals = 0
-        self._server: asyncio.Server | None = None
+        self._door: Door | None = None
 
     async def add(self, name: str, projects: Sequence[str], creator: str, events: Sequence[AdminEvent] = ()) -> str:
         """Put a plane on record and give its token, for this once. Raises Taken, Unusable."""
@@ -111,32 +112,26 @@ class Planes:
 
     async def listen(self, listen: str) -> None:
         """Listen for planes at HOST:PORT. Raises Unusable where that can't be."""
-        host, _, port = listen.rpartition(":")
         context = (await self.signer()).listener()
-        try:
-            self._server = await asyncio.start_server(
-                self.welcome, host.strip("[]"), int(port), ssl=context, ssl_handshake_timeout=GREETING_S
-            )
-        except OSError as error:
-            raise Unusable(f"control.planes: can't listen on {listen}: {error.strerror or error}") from None
+        self._door = Door(listener_at(listen), context, self.welcome)
+        self._door.open()
 
     async def close(self) -> None:
-        """Stop listening. The publisher hangs up."""
-        if self._server is not None:
-            self._server.close()
+        """Stop listening, and hang up."""
+        if self._door is not None:
+            await self._door.close()
 
     # ── the way in ─────────────────────────────────────────────────────────────
 
-    async def welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, visit: Visit) -> None:
         """One connection from another machine."""
         async with self._publisher.guarded(writer):
-            _notice_death(writer)
             async with asyncio.timeout(GREETING_S):
                 said = read_message(await receive(reader, _FIRST_BYTES))
             certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
             try:
                 if certificate:
-                    await self._known(peer_of(certificate), said, reader, writer)
+                    await self._known(peer_of(certificate), said, reader, writer, visit)
                 else:
                     writer.write(framed(message(await self._unknown(said))))
             except Unusable as error:
@@ -148,18 +143,24 @@ class Planes:
         if "authority" in said:
             return {"authority": signer.pem}
         asked = said["enrol"]
-        name, key = str(asked["plane"]), Secret(os.urandom(KEY_BYTES))
+        name, secret, now = str(asked["plane"]), _hash(str(asked["secret"])), int(time.time())
+        plane = await self._on_record(name)
+        if plane is None or not hmac.compare_digest(plane.token_hash, secret):
+            raise Unusable(_USED)  # before anything is signed or written: anybody may ask
+        key = Secret(os.urandom(KEY_BYTES))
         certificate, serial = signer.sign(str(asked["request"]), name)
         sealed, events = self._vault.seal(store.plane(name), key), self._told("plane.enrol", name)
-        secret, now = _hash(str(asked["secret"])), int(time.time())
         if await asyncio.to_thread(self._state.enrol, name, secret, now, serial, sealed, events) is None:
             raise Unusable(_USED)
         return {"certificate": certificate, "keys": store.written(Keyring({1: key})).decode()}
 
-    async def _known(self, peer: Peer, said: Mapping[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _known(
+        self, peer: Peer, said: Mapping[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter, visit: Visit
+    ) -> None:
         plane = await self._on_record(peer.plane)
         if plane is None or plane.enrolled is None or plane.serial != peer.serial:
             raise Unusable(_REMOVED)
+        visit.end()
         if "renew" in said:
             certificate, _ = (await self.signer()).sign(str(said["renew"]), plane.name, plane.serial)
             writer.write(framed(message({"certificate": certificate})))
@@ -186,12 +187,6 @@ class Planes:
             return done[label, sealed]
 
         return reseal
-
-
-def _notice_death(writer: asyncio.StreamWriter) -> None:
-    """Give a connection up that takes nothing for so long, where the system can (Linux: tcp(7))."""
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(SILENCE_S * 1000))
 
 
 def _hash(secret: str) -> str:

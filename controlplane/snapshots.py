@@ -27,6 +27,9 @@ log = logging.getLogger("control.snapshots")
 PATIENCE_S: Final = 2.0
 """How long a change waits for the planes."""
 GREETING_S: Final = 5.0
+MOST_SAID: Final = 1 << 20
+"""Bytes of what a plane says at once: several times what a report of many keys has."""
+_LONGEST_PROBLEM: Final = 500
 
 Rehashed = Callable[[Mapping[str, Any], Callable[[KeyRecord], bool]], None]
 """Takes what a plane reports of keys that it hashed anew (vault_peppers.moved), and which keys may be its to report of."""
@@ -91,9 +94,10 @@ class Publisher:
     async def publish(self, estate: Estate, changes: Changes, patience: float = PATIENCE_S) -> list[PlaneReport]:
         """Put `estate`, which `changes` made, in force, and wait until every connected plane has answered, at most `patience` seconds."""
         async with self._news:
-            self._estate = estate
-            for view in self._views.values():
-                view.after(estate, changes)
+            if changes or estate.revision != self._estate.revision:  # a step that changes nothing takes no view's room for those that do
+                self._estate = estate
+                for view in self._views.values():
+                    view.after(estate, changes)
             self._news.notify_all()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience):
@@ -112,7 +116,7 @@ class Publisher:
             await asyncio.gather(*self._conversations, return_exceptions=True)
             return
         for told in [told for told in self._planes if told.name == plane]:
-            told.writer.close()
+            told.writer.transport.abort()  # what is on its way to it is not sent any more, and nobody waits for it to take it
 
     @contextlib.asynccontextmanager
     async def guarded(self, writer: asyncio.StreamWriter) -> AsyncIterator[None]:
@@ -150,7 +154,8 @@ class Publisher:
         self._planes.add(plane)
         try:
             while True:
-                await self._heard(plane, read_message(await receive(reader)))
+                await self._heard(plane, read_message(await receive(reader, MOST_SAID)))
+                await asyncio.sleep(0)  # a plane that talks without end has its turn, and no more
         finally:
             self._planes.discard(plane)
             sender.cancel()
@@ -210,13 +215,18 @@ class Publisher:
         if "rehashed" in said:
             self._on_rehashed(dict(said["rehashed"]), plane.may_report)
             return
-        plane.report = PlaneReport(plane.name, str(int(said["revision"])), str(said["problem"]))
+        plane.report = PlaneReport(plane.name, str(int(said["revision"])), _line(str(said["problem"])))
         if said["in_force"] != said["revision"]:
             plane.base = str(said["in_force"])
         if plane.report.problem:
             log.warning("plane %s, snapshot %s: %s", plane.name, plane.report.revision, plane.report.problem)
         async with self._news:
             self._news.notify_all()
+
+
+def _line(text: str) -> str:
+    """What a plane says is wrong, fit for a log and a terminal."""
+    return "".join(each if each.isprintable() else "?" for each in text[:_LONGEST_PROBLEM])
 
 
 def _told(plane: Told, revision: int, patience: float) -> PlaneReport:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from contracts.errors import Unusable
 from contracts.snapshot import KeyRecord
@@ -18,6 +18,8 @@ from controlplane.vault_rotation import Moved, Sealed
 from custody import store
 
 log = logging.getLogger("control.vault")
+
+MOST_REPORTS: Final = 2
 
 
 class KeptBeside:
@@ -56,7 +58,12 @@ class Rehashes:
         self._under_way: set[asyncio.Task[None]] = set()
 
     def hear(self, reports: Mapping[str, Any], may: Callable[[KeyRecord], bool]) -> None:
-        """A plane's report; it is taken over soon, and a lost one comes again when the key is next used."""
+        """A plane's report; it is taken over soon, and a lost one comes again when the key is next used.
+
+        One that comes while MOST_REPORTS wait is lost: changes are made in turn, and planes must not keep an administrator's waiting.
+        """
+        if len(self._under_way) >= MOST_REPORTS:
+            return
         task = asyncio.ensure_future(self._take(reports, may))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
