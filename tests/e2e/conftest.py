@@ -34,6 +34,13 @@ def own_gate() -> Iterator[Stack]:
         yield stack
 
 
+@pytest.fixture(scope="module")
+def module_gate() -> Iterator[Stack]:
+    """A gate of the module's own: what a test breaks of it has come back at the test's end."""
+    with Stack() as stack:
+        yield stack
+
+
 # ── a gate under attack ────────────────────────────────────────────────────────
 
 

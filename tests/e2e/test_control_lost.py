@@ -24,9 +24,9 @@ def with_keys(number: int) -> str:
     return head + more + mark + tail
 
 
-def test_without_control_traffic_goes_on_and_parts_come_back(own_gate: Stack) -> None:
+def test_without_control_traffic_goes_on_and_parts_come_back(module_gate: Stack) -> None:
     """Control hangs; extproc is killed and Envoy is killed, and each comes back and serves by the copy that it kept."""
-    gate = own_gate
+    gate = module_gate
     with client(gate.gateway, gate.key()) as sdk, gate.paused("control"):
         assert asked(sdk) == 200
         for part in ("extproc", "envoy"):
@@ -35,9 +35,9 @@ def test_without_control_traffic_goes_on_and_parts_come_back(own_gate: Stack) ->
         assert asked(sdk, "dear") == 403
 
 
-def test_a_revoked_key_stays_so_where_a_plane_restarts_without_control(own_gate: Stack) -> None:
+def test_a_revoked_key_stays_so_where_a_plane_restarts_without_control(module_gate: Stack) -> None:
     """The plane had written its copy before it said that the key was gone."""
-    gate = own_gate
+    gate = module_gate
     gate.run("key", "revoke", "watched")
     with client(gate.gateway, gate.key("watched")) as revoked, client(gate.gateway, gate.key()) as good, gate.paused("control"):
         gate.back("extproc", gate.kill("extproc"))
@@ -53,10 +53,11 @@ def begun(gate: Stack, *arguments: str | Path) -> subprocess.Popen[bytes]:
     )
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_control_killed_in_the_middle_of_an_apply(own_gate: Stack, seed: int) -> None:
+@pytest.mark.parametrize("seed", range(2))
+def test_control_killed_in_the_middle_of_an_apply(module_gate: Stack, seed: int) -> None:
     """Whenever it dies, the state is the one before or the one after; the rerun finishes, and a third run has nothing to do."""
-    gate = own_gate
+    gate = module_gate
+    gate.apply(DECLARED)
     file = gate.folder / "many.yaml"
     file.write_text(with_keys(200).replace(MOCK, gate.mock), "utf-8")
     with steady(gate.gateway, gate.key()) as apps:
@@ -64,8 +65,7 @@ def test_control_killed_in_the_middle_of_an_apply(own_gate: Stack, seed: int) ->
         time.sleep(random.Random(seed).uniform(0.1, 1.0))
         gate.back("control", gate.kill("control"))
         applying.wait(60)
-        kept = {key["name"] for key in json.loads(gate.run("key", "list", "--json").stdout)}
-        assert len(kept) in {4, 204}
+        assert len(json.loads(gate.run("key", "list", "--json").stdout)) in {4, 204}
         gate.run("apply", "-f", file, "--keys-file", gate.folder / "again.json")
         last = json.loads(gate.run("apply", "-f", file, "--json").stdout)
 
@@ -74,10 +74,10 @@ def test_control_killed_in_the_middle_of_an_apply(own_gate: Stack, seed: int) ->
     assert {answer.status for answer in apps.answers} == {200}
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_control_killed_in_the_middle_of_a_rotation(own_gate: Stack, seed: int) -> None:
+@pytest.mark.parametrize("seed", range(2))
+def test_control_killed_in_the_middle_of_a_rotation(module_gate: Stack, seed: int) -> None:
     """`vault rotate` again finishes; every credential opens all the time, and no old term is left."""
-    gate = own_gate
+    gate = module_gate
     with steady(gate.gateway, gate.key()) as apps:
         rotating = begun(gate, "vault", "rotate")
         time.sleep(random.Random(seed).uniform(0.05, 0.6))
@@ -95,9 +95,9 @@ def test_control_killed_in_the_middle_of_a_rotation(own_gate: Stack, seed: int) 
         eventually(lambda: asked(sdk) == 200, "the plane opens its copy under the new term")
 
 
-def test_files_without_the_kek_hold_no_secret_and_with_it_restore(own_gate: Stack) -> None:
+def test_files_without_the_kek_hold_no_secret_and_with_it_restore(module_gate: Stack) -> None:
     """A copy of the data folder, searched in plain, base64 and hex; on another machine, with the KEK, it is the same gate."""
-    gate = own_gate
+    gate = module_gate
     made = json.loads(gate.run("key", "create", "one", "--team", "search", "--project", "ranking", "--environment", "dev",
                                "--model", "cheap", "--json").stdout)  # fmt: skip
     gate.run("key", "rotate", "one", "--grace", "1h")
@@ -117,7 +117,7 @@ def test_files_without_the_kek_hold_no_secret_and_with_it_restore(own_gate: Stac
 
     elsewhere = short_folder()
     try:
-        shutil.copytree(gate.data, elsewhere / "data")
+        shutil.copytree(gate.data, elsewhere / "data", symlinks=True)
         shutil.rmtree(gate.data)
         gate.data = elsewhere / "data"
         gate.start()

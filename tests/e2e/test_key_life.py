@@ -17,18 +17,20 @@ def verb(gate: Stack, *arguments: str, check: bool = True) -> Any:
     return json.loads(done.stdout) if done.stdout.strip() else None
 
 
-MAKE = ("key", "create", "life", "--team", "search", "--project", "ranking", "--environment", "dev", "--model", "cheap")
+def made(gate: Stack, name: str, *more: str) -> str:
+    """A fresh key's secret."""
+    words = ("--team", "search", "--project", "ranking", "--environment", "dev", "--model", "cheap", *more)
+    return str(verb(gate, "key", "create", name, *words)["secret"])
 
 
-def test_create_use_rotate_revoke_under_load(own_gate: Stack) -> None:
+def test_create_use_rotate_revoke_under_load(module_gate: Stack) -> None:
     """Each takes effect as the contract says, and no other answer is ever wrong.
 
     Whatever is asked after a command has returned is answered by the new state, on every worker: stricter than a time limit.
     """
-    gate = own_gate
+    gate = module_gate
     with steady(gate.gateway, gate.key("app")) as others:
-        made = verb(gate, *MAKE)
-        first = made["secret"]
+        first = made(gate, "life")
         with client(gate.gateway, first) as sdk:
             assert asked(sdk) == 200
             assert asked(sdk, "dear") == 403
@@ -62,32 +64,32 @@ def test_create_use_rotate_revoke_under_load(own_gate: Stack) -> None:
     eventually(marks, "rows of both secrets, the old one marked")
 
 
-def test_an_old_secret_ends_with_its_grace(own_gate: Stack) -> None:
+def test_an_old_secret_ends_with_its_grace(module_gate: Stack) -> None:
     """By its own clock, with nobody telling; a rotation without grace ends it at once."""
-    gate = own_gate
-    first = verb(gate, *MAKE)["secret"]
-    second = verb(gate, "key", "rotate", "life", "--grace", "2s")["secret"]
+    gate = module_gate
+    first = made(gate, "rotated")
+    second = verb(gate, "key", "rotate", "rotated", "--grace", "2s")["secret"]
     with client(gate.gateway, first) as old, client(gate.gateway, second) as new:
         eventually(lambda: asked(old) == 401, "the grace is over")
         assert asked(new) == 200
-        third = verb(gate, "key", "rotate", "life", "--grace", "0s")["secret"]
+        third = verb(gate, "key", "rotate", "rotated", "--grace", "0s")["secret"]
         assert asked(new) == 401
     with client(gate.gateway, third) as newest:
         assert asked(newest) == 200
 
 
 @pytest.mark.parametrize("what", ["key", "project", "team"])
-def test_what_is_disabled_is_401_and_comes_back(own_gate: Stack, what: str) -> None:
+def test_what_is_disabled_is_401_and_comes_back(module_gate: Stack, what: str) -> None:
     """A key, its project or its team: at once, and as it was once it is enabled again."""
-    gate = own_gate
-    secret = verb(gate, *MAKE)["secret"]
+    gate = module_gate
+    secret = made(gate, f"of-{what}")
     off = {
-        "key": ("key", "edit", "life", "--disable"),
+        "key": ("key", "edit", "of-key", "--disable"),
         "project": ("project", "disable", "search/ranking"),
         "team": ("team", "disable", "search"),
     }[what]
     on = {
-        "key": ("key", "edit", "life", "--enable"),
+        "key": ("key", "edit", "of-key", "--enable"),
         "project": ("project", "enable", "search/ranking"),
         "team": ("team", "enable", "search"),
     }[what]
@@ -99,23 +101,22 @@ def test_what_is_disabled_is_401_and_comes_back(own_gate: Stack, what: str) -> N
         assert asked(sdk) == 200
 
 
-def test_an_expired_key_is_401(own_gate: Stack) -> None:
+def test_an_expired_key_is_401(module_gate: Stack) -> None:
     """By the plane's own clock."""
     soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3))
-    secret = verb(own_gate, *MAKE, "--expires", soon)["secret"]
-    with client(own_gate.gateway, secret) as sdk:
+    secret = made(module_gate, "short", "--expires", soon)
+    with client(module_gate.gateway, secret) as sdk:
         eventually(lambda: asked(sdk) == 401, "its time is over")
 
 
-def test_its_use_is_counted_by_day(own_gate: Stack) -> None:
+def test_its_use_is_counted_by_day(module_gate: Stack) -> None:
     """Requests, tokens, cost and refusals, from the audit."""
-    gate = own_gate
-    secret = verb(gate, *MAKE)["secret"]
-    with client(gate.gateway, secret) as sdk:
+    gate = module_gate
+    with client(gate.gateway, made(gate, "counted")) as sdk:
         assert [asked(sdk), asked(sdk), asked(sdk, "dear")] == [200, 200, 403]
 
     def counted() -> Any:
-        days = verb(gate, "key", "usage", "life")["by_day"]
+        days = verb(gate, "key", "usage", "counted")["by_day"]
         return days if days and days[0]["requests"] == 3 else None
 
     (day,) = eventually(counted, "three rows")
