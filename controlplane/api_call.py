@@ -14,7 +14,7 @@ from controlplane.api_answers import record_document
 from controlplane.api_conditions import Conditions, conditions, etag
 from controlplane.estate import Changes, Estate
 from controlplane.governance import Edit, Governance
-from controlplane.governance_once import Made, Once, Reply, Replying
+from controlplane.governance_once import Made, Once, Reply, Replying, untold
 from controlplane.plan_lines import lines_of
 from controlplane.problems import Problem
 
@@ -57,19 +57,20 @@ async def changing(governance: Governance, request: web.Request, verb: str, edit
         reply = replying(made)
         return replace(reply, document={**reply.document, "changes": [line.document() for line in lines_of(made.before, made.changes)]})
 
-    done = await governance.change(actor, verb, edit, await _once(request, actor, replied))
+    done = await governance.change(actor, verb, edit, await once_of(request, replied))
     reply = done.reply or replied(done.made)
     planes = [report.document() for report in done.planes]
     return answered({**reply.document, "planes": planes}, reply.status, reply.headers)
 
 
-async def _once(request: web.Request, actor: Actor, replying: Replying) -> Once | None:
+async def once_of(request: web.Request, replying: Replying = untold) -> Once | None:
+    """The call by its Idempotency-Key; None where it has none. Raises Problem (400)."""
     key = request.headers.get("idempotency-key")
     if key is None or request.method != "POST":
         return None
     if not 1 <= len(key) <= _LONGEST_KEY or not key.isascii() or not key.isprintable():
         raise Problem(400, "invalid_request", f"Idempotency-Key: must be 1 to {_LONGEST_KEY} printable characters.")
-    return Once.of(actor.name, key, f"{request.method} {request.rel_url.raw_path_qs}", await request.read(), replying)
+    return Once.of(request[ACTOR].name, key, f"{request.method} {request.rel_url.raw_path_qs}", await request.read(), replying)
 
 
 def guarded(request: web.Request, kind: str, name: str, edit: Edit) -> Edit:

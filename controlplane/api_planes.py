@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from contracts.settings import plane_name
 from controlplane import declared_values as values
 from controlplane.actor import Actor
 from controlplane.api_answers import exactly, listing
-from controlplane.api_call import ACTOR, answered, name_in
+from controlplane.api_call import ACTOR, answered, name_in, once_of
 from controlplane.api_endpoint import Endpoint
 from controlplane.api_reader import read
 from controlplane.api_types import PlaneBody
@@ -20,6 +21,7 @@ from controlplane.edits_problems import NotThere, Problems
 from controlplane.estate import Estate
 from controlplane.governance import Governance
 from controlplane.governance_events import plane_event
+from controlplane.governance_once import Reply
 from controlplane.planes import Planes
 from extproc.config import MOST_WORKERS
 
@@ -29,6 +31,7 @@ class PlaneCalls:
 
     def __init__(self, governance: Governance, planes: Planes) -> None:
         self._governance, self._planes = governance, planes
+        self._one_at_a_time = asyncio.Lock()
 
     async def all(self, _request: web.Request) -> web.Response:
         """Every plane that is connected or on record, by name; `in_force`: it goes by what is in force now."""
@@ -55,12 +58,20 @@ class PlaneCalls:
 
     async def add(self, request: web.Request) -> web.Response:
         """Let a plane enrol. Its token is in this answer and nowhere else."""
-        actor, body = request[ACTOR], read(PlaneBody, await request.read())
-        _check(body, self._governance.estate)
-        events = _events(actor, "plane.add", body.name, None, {"name": body.name, "projects": list(body.projects)})
-        token = await self._planes.add(body.name, body.projects, actor.name, events)
+        actor, body, once = request[ACTOR], read(PlaneBody, await request.read()), await once_of(request)
+        state, vault = self._governance.state, self._governance.vault
+        shown = {"name": body.name, "projects": list(body.projects)}
+        async with self._one_at_a_time:
+            kept = await asyncio.to_thread(once.kept, state, vault) if once else None
+            if kept is None:
+                _check(body, self._governance.estate)
+                token = await self._planes.add(
+                    body.name, body.projects, actor.name, _events(actor, "plane.add", body.name, None, shown),
+                    lambda token: once.sealed(vault, Reply(201, {**shown, "token": token})) if once else None,
+                )  # fmt: skip
+                kept = Reply(201, {**shown, "token": token})
         self._governance.outbox_woken()
-        return answered({"name": body.name, "projects": list(body.projects), "token": token}, 201)
+        return answered(kept.document, kept.status)
 
     async def remove(self, request: web.Request) -> web.Response:
         """Refuse a plane from now on."""
@@ -79,7 +90,7 @@ class PlaneCalls:
         yield Endpoint(method="GET", path="/planes", run=self.all, summary="All data planes", gives=listing(plane))
         yield Endpoint(
             method="POST", path="/planes", run=self.add, summary="Let a data plane enrol", takes=PlaneBody, statuses=(201,),
-            gives=exactly(name=str, projects=list[str], token=str), refuses=(409, 422),
+            gives=exactly(name=str, projects=list[str], token=str), idempotent=True, refuses=(409, 422),
         )  # fmt: skip
         yield Endpoint(
             method="DELETE", path="/planes/{name}", run=self.remove, summary="Refuse a data plane from now on", gives=exactly(name=str),

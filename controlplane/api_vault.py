@@ -8,12 +8,14 @@ from typing import Final
 
 from aiohttp import web
 
+from controlplane.actor import Actor
 from controlplane.api_answers import exactly
-from controlplane.api_call import ACTOR, answered
+from controlplane.api_call import ACTOR, answered, once_of
 from controlplane.api_endpoint import Endpoint
 from controlplane.api_reader import read
 from controlplane.api_types import VaultRotation
 from controlplane.governance import Governance
+from controlplane.governance_once import Reply
 from controlplane.problems import FieldProblem, Problem
 from controlplane.vault_rotate import Rotation
 
@@ -27,14 +29,29 @@ class Vaults:
 
     def __init__(self, governance: Governance, rotation: Rotation) -> None:
         self._governance, self._rotation = governance, rotation
+        self._one_at_a_time = asyncio.Lock()
 
     async def status(self, _request: web.Request) -> web.Response:
         """Key terms, what is sealed under each, peppers, and how far a rotation is."""
         return answered(await self._rotation.status())
 
     async def rotate(self, request: web.Request) -> web.Response:
-        """Begin a rotation, or go on with one that was cut short. The answer is that of `status`."""
-        actor, what = request[ACTOR], read(VaultRotation, await request.read()).what
+        """Begin a rotation, or go on with one that was cut short. The answer is that of `status`.
+
+        It is kept once it is known: who dies before that begins again, and a rotation too many harms nothing.
+        """
+        actor, what, once = request[ACTOR], read(VaultRotation, await request.read()).what, await once_of(request)
+        state, vault = self._governance.state, self._governance.vault
+        async with self._one_at_a_time:
+            kept = await asyncio.to_thread(once.kept, state, vault) if once else None
+            if kept is None:
+                await self._begun(actor, what)
+                kept = Reply(200, await self._rotation.status())
+                if once:
+                    await asyncio.to_thread(lambda: state.keep_answer(once.sealed(vault, kept)))
+        return answered(kept.document, kept.status)
+
+    async def _begun(self, actor: Actor, what: str) -> None:
         if what == "pepper":
             await self._rotation.pepper(actor)
         elif what == "kek":
@@ -45,7 +62,6 @@ class Vaults:
                 work.result()
         else:
             raise Problem(400, "invalid_request", "what: must be kek or pepper", [FieldProblem("what", "must be kek or pepper")])
-        return answered(await self._rotation.status())
 
     def endpoints(self) -> Iterator[Endpoint]:
         """All of them."""
@@ -60,5 +76,5 @@ class Vaults:
         yield Endpoint(method="GET", path="/vault", run=self.status, summary="What is sealed under which key", gives=gives)
         yield Endpoint(
             method="POST", path="/vault/rotate", run=self.rotate, summary="Seal everything anew, or add a pepper", takes=VaultRotation,
-            gives=gives, refuses=(422,),
+            gives=gives, idempotent=True, refuses=(409, 422),
         )  # fmt: skip

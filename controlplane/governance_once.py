@@ -44,6 +44,11 @@ Replying = Callable[[Made], Reply]
 """What a call is answered."""
 
 
+def untold(_made: Made) -> Reply:
+    """Answers nothing: for calls that change no record, whose answer is put together where they are made."""
+    return Reply(200, {})
+
+
 @dataclass(frozen=True, slots=True)
 class Once:
     """A call by its idempotency `key`. `call`: method and path.
@@ -54,10 +59,10 @@ class Once:
     key: str
     call: str
     body: str = field(repr=False)
-    replying: Replying = field(repr=False)
+    replying: Replying = field(repr=False, default=untold)
 
     @classmethod
-    def of(cls, actor: str, key: str, call: str, raw: bytes, replying: Replying) -> Once:
+    def of(cls, actor: str, key: str, call: str, raw: bytes, replying: Replying = untold) -> Once:
         """The call as it came in."""
         return cls(f"{actor}:{key}", call, hashlib.sha256(raw).hexdigest(), replying)
 

@@ -28,7 +28,7 @@ from controlplane.planes_door import Door, Visit, listener_at
 from controlplane.planes_view import Reseal
 from controlplane.snapshots import GREETING_S, Publisher
 from controlplane.state import State
-from controlplane.state_values import Plane
+from controlplane.state_values import KeptAnswer, Plane
 from controlplane.vault import Vault
 from custody import store
 from custody.envelope import KEY_BYTES, SEAL_DICE, Label
@@ -43,6 +43,8 @@ _FIRST_BYTES: Final = 64 << 10
 _USED: Final = "the token was used, has expired, or is another plane's; make a new one: `portcullis plane remove`, then `plane add`"
 _REMOVED: Final = "this plane was removed; enrol it anew with a token of `portcullis plane add`, in a fresh data folder"
 
+Answering = Callable[[str], KeptAnswer | None]
+"""What a call that made this token is answered, as it is kept; None: it isn't."""
 Told = Callable[[str, str], Sequence[AdminEvent]]
 """Verb and plane → the events to keep."""
 
@@ -80,13 +82,21 @@ class Planes:
         self._removals = 0
         self._door: Door | None = None
 
-    async def add(self, name: str, projects: Sequence[str], creator: str, events: Sequence[AdminEvent] = ()) -> str:
+    async def add(
+        self,
+        name: str,
+        projects: Sequence[str],
+        creator: str,
+        events: Sequence[AdminEvent] = (),
+        answering: Answering | None = None,
+    ) -> str:
         """Put a plane on record and give its token, for this once. Raises Taken, Unusable."""
         secret, now = secrets.token_hex(32), int(time.time())
         plane = Plane(name, tuple(projects), token_hash=_hash(secret), token_until=now + TOKEN_S, created=now, creator=creator)
         signer = await self.signer()
-        await asyncio.to_thread(self._state.put_plane, plane, events, fresh=True)
-        return EnrolToken(name, secret, signer.fingerprint).text()
+        token = EnrolToken(name, secret, signer.fingerprint).text()
+        await asyncio.to_thread(self._state.put_plane, plane, events, fresh=True, answer=answering(token) if answering else None)
+        return token
 
     async def remove(self, name: str, events: Sequence[AdminEvent] = ()) -> bool:
         """Take a plane off the record and hang up on it; whether there was one."""

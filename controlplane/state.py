@@ -69,9 +69,7 @@ class State:
                 raise Stale
             self._write(db, changes.records)
             _tell(db, events)
-            if answer is not None:
-                db.execute(sa.delete(ANSWERS).where(ANSWERS.c.time <= answer.time - ANSWERS_KEPT))
-                db.execute(sa.insert(ANSWERS).values(key=answer.key, digest=answer.digest, sealed=answer.sealed, time=answer.time))
+            _keep(db, answer)
 
     def _write(self, db: sa.Connection, changes: Sequence[Change]) -> None:
         made = [rows.record_row(change, change.new) for change in changes if change.old is None and change.new is not None]
@@ -100,6 +98,11 @@ class State:
         with self._database.reading() as db:
             found = db.execute(sa.select(ANSWERS).where(ANSWERS.c.key == key, ANSWERS.c.time > since)).one_or_none()
         return rows.answer_from(found) if found else None
+
+    def keep_answer(self, answer: KeptAnswer) -> None:
+        """Keep the answer of a call that has no change of its own to be kept with."""
+        with self._database.writing() as db:
+            _keep(db, answer)
 
     def answers(self) -> list[KeptAnswer]:
         """All that are kept, expired ones too."""
@@ -147,14 +150,15 @@ class State:
             found = db.execute(sa.select(PLANES).where(PLANES.c.name == name)).one_or_none()
             return rows.plane_from(found) if found else None
 
-    def put_plane(self, plane: Plane, events: Sequence[AdminEvent], *, fresh: bool = False) -> None:
-        """Keep a plane as it is now. Raises Taken where it is meant to be a `fresh` one and there is one of its name."""
+    def put_plane(self, plane: Plane, events: Sequence[AdminEvent], *, fresh: bool = False, answer: KeptAnswer | None = None) -> None:
+        """Keep a plane as it is now, and the call's answer. Raises Taken where it is to be a `fresh` one and there is one of its name."""
         with self._telling(events) as db:
             gone = sa.delete(PLANES).where(PLANES.c.name == plane.name)
             if fresh and db.execute(sa.select(PLANES.c.name).where(PLANES.c.name == plane.name)).first():
                 raise Taken(f"a plane {plane.name} is there already; remove it first, or choose another name")
             db.execute(gone)
             db.execute(sa.insert(PLANES), rows.plane_row(plane))
+            _keep(db, answer)
 
     def enrol(self, name: str, token_hash: str, now: int, serial: str, sealed: str, events: Sequence[AdminEvent]) -> Plane | None:
         """Use a plane's one-time token. None, and no event: it is another one, was used, or has expired at `now` (s)."""
@@ -213,6 +217,12 @@ class State:
 def _which(change: Change) -> Mapping[str, Any]:
     """The record as the estate has it, by the names that the statements give."""
     return {"of_kind": change.kind, "of_name": change.name, "of_version": change.old.version if change.old else 0}
+
+
+def _keep(db: sa.Connection, answer: KeptAnswer | None) -> None:
+    if answer is not None:
+        db.execute(sa.delete(ANSWERS).where(ANSWERS.c.time <= answer.time - ANSWERS_KEPT))
+        db.execute(sa.insert(ANSWERS).values(key=answer.key, digest=answer.digest, sealed=answer.sealed, time=answer.time))
 
 
 def _tell(db: sa.Connection, events: Sequence[AdminEvent]) -> None:
