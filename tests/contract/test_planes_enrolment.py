@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,47 +16,16 @@ from cryptography import x509
 
 from contracts.enrolment import SERVER, enrol_token
 from contracts.errors import Unusable
-from contracts.events import AdminEvent
 from contracts.settings import Settings
-from contracts.snapshot import CredentialRecord, ModelRecord, TeamRecord
+from contracts.snapshot import ModelRecord, TeamRecord
 from controlplane import planes_authority
-from controlplane.planes import Planes
-from controlplane.state import State
-from controlplane.vault import open_vault
-from custody import store
-from custody.envelope import SEAL_DICE
 from custody.reveal import REVEAL
-from custody.secret import Secret
 from extproc.edge.enrolment import Away, enrolled
 from extproc.edge.snapshot_wire import framed, message, read_message, receive
-from tests.contract.control_parts import free_port
-from tests.contract.planes_parts import SECRET, Control, control, estate_of, key, keyring_of, plane, put, revoked, soon
+from tests.contract.planes_elsewhere import Elsewhere, listening
+from tests.contract.planes_parts import SECRET, key, plane, put, revoked, soon
 
 ROOT = Path(__file__).resolve().parents[2]
-OTHERS = "sk-of-another-project"
-
-
-@dataclass
-class Elsewhere:
-    """Control with a listener for planes on other machines."""
-
-    told: Control
-    planes: Planes
-    state: State
-    address: str
-    folder: Path
-    events: list[str]
-
-    async def token(self, name: str = "far", projects: tuple[str, ...] = ("search/ranking",)) -> Path:
-        """A token's file, as whoever runs the other machine has it."""
-        file = self.folder / f"{name}.token"
-        file.write_text(await self.planes.add(name, projects, "admin") + "\n")
-        file.chmod(0o600)
-        return file
-
-    def machine(self, name: str = "far") -> Settings:
-        """Another machine's data folder."""
-        return Settings(data=self.folder / f"machine-{name}")
 
 
 @pytest.fixture
@@ -65,31 +33,6 @@ async def elsewhere(tmp_path: Path) -> AsyncIterator[Elsewhere]:
     """Two projects, each with a credential that only it may use."""
     async with listening(tmp_path) as found:
         yield found
-
-
-@asynccontextmanager
-async def listening(folder: Path) -> AsyncIterator[Elsewhere]:
-    """Control, until the block ends."""
-    data = folder / "control"
-    estate = estate_of(data, [key(1), key(2, "suggest", models=("other",))])
-    sealed = keyring_of(data).seal(store.credential("theirs", 1), Secret(OTHERS.encode()), os.urandom(SEAL_DICE))
-    theirs = [CredentialRecord("theirs", "local", sealed, 1, "search/suggest"), ModelRecord("other", "local", "theirs", "x")]
-    estate = estate.after(put(estate, *theirs))
-    settings, events = Settings(data=data), []
-
-    def noted(verb: str, name: str) -> list[AdminEvent]:
-        events.append(f"{verb} {name}")
-        return []
-
-    state = State.open(settings)
-    async with control(data, estate) as told:
-        planes = Planes(state, open_vault(settings, estate), told.publisher, noted)
-        address = f"127.0.0.1:{free_port()}"
-        await planes.listen(address)
-        yield Elsewhere(told, planes, state, address, folder, events)
-        await planes.close()
-        await told.publisher.hang_up()
-    state.close()
 
 
 async def test_a_token_becomes_a_plane_of_its_projects(elsewhere: Elsewhere) -> None:
