@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ipaddress
 import json
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +21,8 @@ _PATIENCE_S: Final = 150.0
 _DONE: Final = range(200, 300)
 _UNAVAILABLE: Final = range(502, 505)
 _KEY_BYTES: Final = 16
+_COMES_BACK_S: Final = 20.0
+_LOOK_EVERY_S: Final = 0.2
 
 
 class SystemDownError(PortcullisError):
@@ -31,6 +35,10 @@ class DeclinedError(PortcullisError):
     def __init__(self, text: str, code: str = "") -> None:
         super().__init__(text)
         self.code = code
+
+
+class AwayError(SystemDownError):
+    """Nobody listens: the call was not carried out."""
 
 
 class BrokenOffError(SystemDownError):
@@ -55,6 +63,7 @@ class Client:
 
     url: str
     token: str = field(repr=False)
+    patience_s: float = _PATIENCE_S
 
     def call(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Any:
         """The JSON answer."""
@@ -65,23 +74,31 @@ class Client:
             raise SystemDownError(f"what answers at {self.url} is no control plane; see --data or PORTCULLIS_CONTROL") from None
 
     def once(self, method: str, path: str, body: object = None) -> Any:
-        """The JSON answer of a call that must not be carried out twice: a broken connection is tried once more, as the same call."""
+        """The JSON answer of a call that must not be carried out twice: a broken connection is tried once more, as the same call.
+
+        Control may have ended in the middle of it; whoever runs it starts it again, which is waited for.
+        """
         headers = {"idempotency-key": secrets.token_hex(_KEY_BYTES)}
         try:
             return self.call(method, path, body, headers)
-        except BrokenOffError:
-            return self.call(method, path, body, headers)
+        except BrokenOffError as broken:
+            end = time.monotonic() + _COMES_BACK_S
+            while time.monotonic() < end:
+                with contextlib.suppress(AwayError):
+                    return self.call(method, path, body, headers)
+                time.sleep(_LOOK_EVERY_S)
+            raise broken from None
 
     def ask(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Answer:
         """The answer as it came."""
         parts = urlsplit(self.url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        connection = kind(parts.hostname or "", parts.port, timeout=_PATIENCE_S)
+        connection = kind(parts.hostname or "", parts.port, timeout=self.patience_s)
         sent = {"authorization": f"Bearer {self.token}", "content-type": "application/json", **(headers or {})}
         try:
             connection.connect()
         except OSError:
-            raise SystemDownError(f"the control plane at {self.url} does not answer; is `portcullis up` running?") from None
+            raise AwayError(f"the control plane at {self.url} does not answer; is `portcullis up` running?") from None
         try:
             connection.request(method, f"{parts.path.rstrip('/')}{path}", json.dumps(body) if body is not None else None, sent)
             answer = connection.getresponse()

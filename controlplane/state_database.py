@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ MIGRATIONS: Final = Path(__file__).parent / "migrations"
 PATIENCE: Final = 5
 """Seconds that one waits for a lock, or for a server to take a connection."""
 
-_PRAGMAS: Final = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL")
+_PRAGMAS: Final = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA secure_delete = ON")
+"""What is deleted or overwritten is overwritten with zeros: a removed credential is gone, and not only unlinked."""
 _OPTIONS: Final = f"-c lock_timeout={PATIENCE}s -c statement_timeout=60s -c idle_in_transaction_session_timeout=30s"
 """A control that vanishes in the middle of a change must not keep the others waiting."""
 _OPENING: Final = 0x706F7274
@@ -63,6 +65,19 @@ class Database:
                 why = f"whether the change was made is not known: {_reason(error)}; look before you repeat it"
                 raise Unsettled(f"{self.place}: {why}") from None
             raise Unusable(f"{self.place}: can't be written: {_reason(error)}; nothing was changed") from None
+
+    def forget(self) -> None:
+        """Let what was overwritten leave SQLite's log too, unless somebody reads just now; PostgreSQL does so in its own time."""
+        if self.writer.dialect.name != "sqlite":
+            return
+        try:
+            connection = self.writer.raw_connection()
+            try:
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                connection.close()
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            raise Unusable(f"{self.place}: its log can't be cut: {error}") from None
 
     def close(self) -> None:
         """Let go of its connections."""

@@ -40,13 +40,16 @@ class Governed(Protocol):
 
 
 class Beside(Protocol):
-    """What is kept sealed beside the estate: planes' keys, the authority's, answers of idempotent calls. Both methods block."""
+    """What is kept sealed beside the estate: planes' keys, the authority's, answers of idempotent calls. All methods block."""
 
     def sealed(self) -> Sequence[Sealed]:
         """All of it."""
 
     def move(self, moved: Sequence[Moved]) -> None:
         """Put `new` where `old` still is; what has changed since stays as it is. Raises Unusable."""
+
+    def forget(self) -> None:
+        """Let what was overwritten leave the disk, the estate's too. Raises Unusable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,7 @@ class Rotation:
             await asyncio.sleep(_LOOK_EVERY_S)
         if behind or left(self.vault, await self.records()):
             return await self._ended("unfinished", behind, _NOT_YET)
+        await asyncio.to_thread(self.beside.forget)
         before = self.vault.keyring
         gone = await asyncio.to_thread(self.vault.forget_old_terms)
         if gone and left(self.vault, await self.records()):  # sealed before there was the new term, kept after the last look

@@ -39,6 +39,10 @@ class KeptBeside:
         """Put each under its new seal, unless it has another one meanwhile."""
         self._state.reseal({move.old: move.new for move in moved})
 
+    def forget(self) -> None:
+        """Let the old seals leave the disk."""
+        self._state.forget()
+
 
 def rotation_of(governance: Governance) -> Rotation:
     """The rotations of this control; there is one such object in a process."""

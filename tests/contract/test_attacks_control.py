@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.contract.control_parts import ControlPart, free_port
+from custody.virtual_key import parse
+from extproc.edge.snapshot_wire import framed, message
+from tests.contract.control_parts import FILE, ControlPart, free_port, until
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +53,26 @@ def test_a_plane_for_an_empty_project_is_not_one_for_all(control: ControlPart, e
     done = control.command("plane", "add", "far", "--project", empty)
     assert (done.returncode, done.stdout) == (2, "")
     assert control.ask("GET", "/api/v1/planes") == (200, [])
+
+
+def test_control_killed_in_the_middle_of_an_apply_loses_no_new_keys_secret(tmp_path: Path) -> None:
+    """The change is made and its answer lost; the command waits for control to come back, and is given the same answer."""
+    part = ControlPart(tmp_path / "d", free_port())
+    part.start()
+    (tmp_path / "file.yaml").write_text(FILE)
+    database = sqlite3.connect(part.data / "state" / "portcullis.db")
+    words = [sys.executable, "-m", "controlplane.cli", "apply", "-f", "file.yaml", "--keys-file", "keys.json", "--data", str(part.data)]
+    # A plane that takes nothing makes the answer wait for it: the change is made, and not answered yet.
+    with socket.socket(socket.AF_UNIX) as plane, subprocess.Popen(words, cwd=tmp_path, env=part.environ) as command:
+        plane.connect(str(part.data / "run" / "snapshot.sock"))
+        plane.sendall(framed(message({"plane": "extproc-0", "version": "0", "epoch": "", "revision": ""})))
+        until(lambda: database.execute("SELECT count(*) FROM records").fetchone()[0])
+        assert part.child is not None
+        part.child.kill()
+        part.child.wait()
+        part.start()
+        assert command.wait(60) == 0
+    database.close()
+    keys = json.loads((tmp_path / "keys.json").read_text())
+    assert [parse(keys[name]) is not None for name in ("one", "two")] == [True, True]
+    part.stop()

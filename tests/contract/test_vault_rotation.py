@@ -202,6 +202,9 @@ class Late:
         seen = [self.stray] if len(self.vault.keyring.terms) == 1 or term_of(self.stray.text) > 1 else []
         return [*self.kept.sealed(), *seen]
 
+    def forget(self) -> None:
+        """Nothing of this is on a disk."""
+
     def move(self, moved: Sequence[Moved]) -> None:
         """As the state does."""
         for move in moved:

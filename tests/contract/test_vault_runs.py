@@ -41,8 +41,11 @@ async def test_the_vault_turns_in_a_running_control(tmp_path: Path) -> None:
 
     issued: list[Issued] = []
     await governance.change(ACTOR, "key.create", filled)
+    before = [sealed.text.encode() for sealed in await rotation.records()]
     done = await rotation.kek(ACTOR)
     assert (done.state, done.moved) == ("idle", 2)
+    kept = b"".join(file.read_bytes() for file in (tmp_path / "state").iterdir())
+    assert not [text for text in before if text in kept]  # not in SQLite's log either, for whoever has the key of before
     assert KekFile(tmp_path / "vault" / "kek").read().terms.keys() == {2}
     record = governance.estate.of("credential")["main"].record
     assert isinstance(record, CredentialRecord)
