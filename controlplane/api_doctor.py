@@ -7,7 +7,8 @@ import ipaddress
 import shutil
 import socket
 import stat
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from controlplane.doctor_check import Check
 from controlplane.estate import Estate
 from controlplane.governance import Governance
 from controlplane.price_list import priced
+from controlplane.supervisor_probe import ask, place_of
 from controlplane.vault import Vault
 from custody import store
 from extproc.edge.kek import KekFile
@@ -60,7 +62,8 @@ class Doctor:
         governance = self._governance
         estate, at = governance.estate, now()
         yield self._planes()
-        yield await self._gateway()
+        for finding in await self._gateway():
+            yield finding
         yield await asyncio.to_thread(self._state)
         yield await asyncio.to_thread(self._outbox)
         yield _ingest(answers=await self._audit.answers())
@@ -84,13 +87,14 @@ class Doctor:
             return Check("planes", "wrong", told, "see the log of extproc; restart it, and it takes everything anew")
         return _all_well("planes", f"{len(reports)} connected, on revision {publisher.revision}")
 
-    async def _gateway(self) -> Check:
+    async def _gateway(self) -> Sequence[Check]:
         report = await self._governance.gateway.taken()
         if report is None:
-            return Check("envoy", "warn", "no Envoy answers on this machine", "start it, unless it runs elsewhere (envoy: external)")
+            return [Check("envoy", "warn", "no Envoy answers on this machine", "start it, unless it runs elsewhere (envoy: external)")]
+        told = _all_well("envoy", f"goes by its files of revision {report.revision}")
         if report.problem:
-            return Check("envoy", "wrong", report.problem, "see the log of Envoy for the reason it refused its files")
-        return _all_well("envoy", f"goes by its files of revision {report.revision}")
+            told = Check("envoy", "wrong", report.problem, "see the log of Envoy for the reason it refused its files")
+        return [told, await _traffic(self._governance.settings.gateway.listen)]
 
     def _state(self) -> Check:
         try:
@@ -110,6 +114,15 @@ class Doctor:
         if waiting >= _LONG_OUTBOX:
             return Check("events", "warn", f"{waiting} admin events wait to be stored", "see whether ingest is running, and its log")
         return _all_well("events", f"{waiting} admin events wait to be stored")
+
+
+async def _traffic(listen: str) -> Check:
+    """A request without a key, as an app's: it goes through Envoy and extproc, is refused, and leaves a row as any other."""
+    status, _ = await ask(place_of(listen), "GET", "/v1/models")
+    if status == HTTPStatus.UNAUTHORIZED:
+        return _all_well("gateway", f"asks for a key at {listen}")
+    told = f"answers {status} where it should ask for a key" if status else "does not answer in time"
+    return Check("gateway", "down", f"{listen} {told}", "see what `portcullis up` printed about envoy and extproc")
 
 
 def _ingest(*, answers: bool) -> Check:

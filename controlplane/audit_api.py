@@ -27,6 +27,7 @@ _CODES: Final = {
     HTTPStatus.SERVICE_UNAVAILABLE: "audit_unavailable",
 }
 _PATIENCE: Final = aiohttp.ClientTimeout(total=120, sock_connect=5)
+_AT_ONCE: Final = aiohttp.ClientTimeout(total=3)
 _OBJECT: Final = {"type": "object"}
 
 
@@ -84,7 +85,7 @@ class AuditDoor:
     async def answers(self) -> bool:
         """Whether ingest does, and is ready."""
         try:
-            async with self._session() as session, session.get("http://ingest/healthz") as answer:
+            async with self._session() as session, session.get("http://ingest/healthz", timeout=_AT_ONCE) as answer:
                 return answer.status == HTTPStatus.OK
         except (aiohttp.ClientError, OSError, TimeoutError):
             return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from dataclasses import replace
 from typing import Any, Final
 
 from contracts.errors import PortcullisError, Unusable
@@ -15,6 +16,8 @@ from controlplane.doctor_check import Check
 from extproc.config import load
 
 DONE, WRONG, DOWN = 0, 1, 3
+_PATIENCE_S: Final = 20.0
+"""Longer than control looks at all the parts, each of which may hang."""
 _MARKS: Final = {"ok": "ok", "warn": "look", "wrong": "WRONG", "down": "DOWN"}
 
 
@@ -73,6 +76,6 @@ def _together(here: list[Check], told: list[Check]) -> list[Check]:
 
 def _asked(client: Client) -> list[Check]:
     """What control says of every part."""
-    answer: dict[str, Any] = client.call("GET", path_of("doctor"))
+    answer: dict[str, Any] = replace(client, patience_s=_PATIENCE_S).call("GET", path_of("doctor"))
     told = [Check(str(each["name"]), str(each["state"]), str(each["detail"]), str(each.get("do", ""))) for each in answer["checks"]]
     return [Check("control", "ok", f"answers at {client.url}"), *told]
