@@ -55,10 +55,17 @@ def test_a_plane_for_an_empty_project_is_not_one_for_all(control: ControlPart, e
     assert control.ask("GET", "/api/v1/planes") == (200, [])
 
 
-def test_control_killed_in_the_middle_of_an_apply_loses_no_new_keys_secret(tmp_path: Path) -> None:
-    """The change is made and its answer lost; the command waits for control to come back, and is given the same answer."""
+@pytest.fixture
+def part(tmp_path: Path) -> Iterator[ControlPart]:
+    """A control process on an empty folder."""
     part = ControlPart(tmp_path / "d", free_port())
     part.start()
+    yield part
+    part.stop()
+
+
+def test_control_killed_in_the_middle_of_an_apply_loses_no_new_keys_secret(part: ControlPart, tmp_path: Path) -> None:
+    """The change is made and its answer lost; the command waits for control to come back, and is given the same answer."""
     (tmp_path / "file.yaml").write_text(FILE)
     database = sqlite3.connect(part.data / "state" / "portcullis.db")
     words = [sys.executable, "-m", "controlplane.cli", "apply", "-f", "file.yaml", "--keys-file", "keys.json", "--data", str(part.data)]
@@ -75,4 +82,3 @@ def test_control_killed_in_the_middle_of_an_apply_loses_no_new_keys_secret(tmp_p
     database.close()
     keys = json.loads((tmp_path / "keys.json").read_text())
     assert [parse(keys[name]) is not None for name in ("one", "two")] == [True, True]
-    part.stop()
