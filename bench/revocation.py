@@ -51,7 +51,7 @@ from contracts.snapshot import (  # noqa: E402 - as above
 )
 from contracts.usage import Price  # noqa: E402 - as above
 from controlplane.estate import Change, Changes, Estate, Kept  # noqa: E402 - as above
-from controlplane.planes_view import View  # noqa: E402 - as above
+from controlplane.planes.view import View  # noqa: E402 - as above
 from controlplane.state import State  # noqa: E402 - as above
 from controlplane.vault import open_vault  # noqa: E402 - as above
 from custody import store  # noqa: E402 - as above

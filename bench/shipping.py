@@ -66,7 +66,7 @@ def finished(row: AuditRow) -> AuditRow:
 
 
 def line(row: AuditRow) -> bytes:
-    """Envoy's line on it; the fields are those of controlplane/envoy_witness.py."""
+    """Envoy's line on it; the fields are those of controlplane/envoy/witness.py."""
     seconds, nanoseconds = divmod(row.time, 1_000_000_000)
     said = {
         "id": row.id, "envoy_id": row.envoy_id,

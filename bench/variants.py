@@ -18,12 +18,12 @@ import yaml
 from machine import alive, free_port, until
 
 from contracts.snapshot import ProviderRecord, Snapshot
-from controlplane.envoy_config import one_file
-from controlplane.envoy_edge import Edge
-from controlplane.envoy_listener import processor_filter
-from controlplane.envoy_program import arguments, binary
-from controlplane.envoy_text import tree
-from controlplane.governance_gateway import DOORS
+from controlplane.envoy.config import one_file
+from controlplane.envoy.edge import Edge
+from controlplane.envoy.listener import processor_filter
+from controlplane.envoy.program import arguments, binary
+from controlplane.envoy.text import tree
+from controlplane.governance.gateway import DOORS
 
 ROOT = Path(__file__).resolve().parent.parent
 Running = tuple[int, str, dict[str, int]]

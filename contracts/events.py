@@ -1,6 +1,6 @@
 """An administrative event: who changed what, from what to what. The truth for the table `audit.events` and its reference page.
 
-Control writes it in the transaction that makes the change, and delivers it to ingest (controlplane/outbox.py). Each field's
+Control writes it in the transaction that makes the change, and delivers it to ingest (controlplane/state/outbox.py). Each field's
 metadata says what ClickHouse stores and what a reader needs, as in contracts/audit.py. No secret, sealed or hashed, is in one.
 """
 

@@ -55,7 +55,7 @@ class ModelRecord:
     """A public model name and where it goes. `upstream` is the name the provider knows; no credential: one of the provider's.
 
     `prices`: the last that holds at a moment is that moment's. In the estate these are the declared ones only; a plane gets
-    those of the price list too (controlplane/price_list.py), of the entry that `priced_as` names where it names one.
+    those of the price list too (controlplane/estate/price_list.py), of the entry that `priced_as` names where it names one.
     """
 
     name: str

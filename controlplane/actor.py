@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from controlplane.holds import EVERYTHING, Holds
+from controlplane.estate.holds import EVERYTHING, Holds
 
 
 @dataclass(frozen=True, slots=True)

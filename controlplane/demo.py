@@ -11,11 +11,11 @@ from typing import Any, Final
 from contracts.errors import Unusable
 from contracts.settings import Settings
 from controlplane.admin_token import token_file
-from controlplane.client import Client, path_of
+from controlplane.cli.client import Client, path_of
 from controlplane.demo_requests import Outcome, Provider, outcomes
 from controlplane.supervisor import System, supervise
-from controlplane.supervisor_part import Plan
-from controlplane.supervisor_probe import answers
+from controlplane.supervisor.part import Plan
+from controlplane.supervisor.probe import answers
 
 KEY: Final = "demo"
 FILE: Final = Path(__file__).with_name("demo.yaml")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from controlplane.supervisor_probe import place_of
+from controlplane.supervisor.probe import place_of
 
 ADDRESS: Final = "anna.schmidt@example.com"
 _PATIENCE_S: Final = 30.0

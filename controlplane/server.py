@@ -21,15 +21,15 @@ from contracts.errors import PortcullisError, Unusable
 from contracts.events import AdminEvent
 from contracts.settings import Settings
 from controlplane.admin_token import AdminToken, make_token, read_token, token_file
-from controlplane.api_routes import endpoints
-from controlplane.app import make_app
+from controlplane.api.app import make_app
+from controlplane.api.routes import endpoints
+from controlplane.estate.price_list import sellers
 from controlplane.governance import Governance, system
-from controlplane.governance_events import plane_event
-from controlplane.outbox import Outbox
+from controlplane.governance.events import plane_event
 from controlplane.planes import Planes
-from controlplane.price_list import sellers
 from controlplane.state import State
-from controlplane.vault_runs import Rehashes, rotation_of
+from controlplane.state.outbox import Outbox
+from controlplane.vault.runs import Rehashes, rotation_of
 from extproc.config import load, near_misses
 from extproc.edge.vault_file import private_folder
 

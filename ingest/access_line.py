@@ -1,4 +1,4 @@
-"""One line of Envoy's access log, as a value. The fields are those of controlplane/envoy_witness.py."""
+"""One line of Envoy's access log, as a value. The fields are those of controlplane/envoy/witness.py."""
 
 from __future__ import annotations
 

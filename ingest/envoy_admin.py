@@ -16,7 +16,7 @@ from typing import Final
 import aiohttp
 
 STAT_PREFIX: Final = "http.gateway."
-"""As controlplane/envoy_listener.py names the listener that apps talk to."""
+"""As controlplane/envoy/listener.py names the listener that apps talk to."""
 
 
 @dataclass(frozen=True, slots=True)

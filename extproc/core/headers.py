@@ -59,7 +59,7 @@ ASK: Final[Headers] = (("accept-encoding", "identity"),)
 """Set on every request that is sent on: an answer that is compressed can't be read here."""
 
 _ENVOYS: Final = frozenset({"host", "content-length", "transfer-encoding", "x-request-id", "x-forwarded-proto"})
-"""Envoy finds no route for a request without `x-forwarded-proto`; the route takes it off (controlplane/envoy_routes.py)."""
+"""Envoy finds no route for a request without `x-forwarded-proto`; the route takes it off (controlplane/envoy/routes.py)."""
 
 _KEY_HEADERS: Final = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 _DIGITS: Final = 19  # of a length that any program can hold

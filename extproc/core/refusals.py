@@ -50,7 +50,7 @@ def blocked(side: str, kinds: Mapping[str, int]) -> GuardrailBlocked:
 def by_envoy(head: ResponseHead) -> Refused:
     """Envoy answered in the provider's stead: the refusal that says why.
 
-    Envoy's own configuration has already mapped the many causes onto a few statuses (controlplane/envoy_replies.py);
+    Envoy's own configuration has already mapped the many causes onto a few statuses (controlplane/envoy/replies.py);
     its details tell a provider that was never reached from one that broke off.
     """
     kind = _BY_STATUS.get(head.status, GateUnavailable)

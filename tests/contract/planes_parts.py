@@ -22,7 +22,7 @@ from contracts.snapshot import (
     TeamRecord,
 )
 from controlplane.estate import Change, Changes, Estate, Kept
-from controlplane.snapshots import PlaneReport, Publisher
+from controlplane.planes.snapshots import PlaneReport, Publisher
 from custody import store
 from custody.envelope import SEAL_DICE
 from custody.keyring import Keyring

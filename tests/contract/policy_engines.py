@@ -11,7 +11,7 @@ from typing import Any
 
 from contracts.errors import PolicyUnavailable
 from contracts.policy import MalformedVerdict, Verdict, verdict_of
-from controlplane.policy_bundle import write_bundle
+from controlplane.policy.bundle import write_bundle
 from extproc.edge.policy_embedded import EmbeddedPolicy
 
 Document = dict[str, Any]

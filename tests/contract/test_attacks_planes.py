@@ -15,11 +15,12 @@ import pytest
 from contracts.enrolment import EnrolToken, enrol_token
 from contracts.errors import Unusable
 from contracts.settings import Settings
-from controlplane import planes, planes_door
+from controlplane import planes
 from controlplane.governance import Governance
-from controlplane.planes_door import MOST_OF_ONE
+from controlplane.planes import door as planes_door
+from controlplane.planes.door import MOST_OF_ONE
 from controlplane.state import State
-from controlplane.vault_runs import MOST_REPORTS, Rehashes
+from controlplane.vault.runs import MOST_REPORTS, Rehashes
 from extproc.edge.enrolment import enrolled
 from extproc.edge.snapshot_wire import framed, message, receive
 from tests.contract.planes_elsewhere import Elsewhere, listening

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 
 from contracts.errors import Unusable
-from controlplane.client import DeclinedError, SystemDownError, find
+from controlplane.cli.client import DeclinedError, SystemDownError, find
 from custody import virtual_key
 from tests.contract.control_parts import FILE, SECRET, ControlPart
 

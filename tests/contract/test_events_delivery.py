@@ -20,10 +20,9 @@ from test_ingest import Ingest
 
 from contracts.events import event_document
 from contracts.settings import Settings
-from controlplane import outbox
 from controlplane.estate import Changes
-from controlplane.outbox import Outbox
-from controlplane.state import State
+from controlplane.state import State, outbox
+from controlplane.state.outbox import Outbox
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ from aiohttp import web
 
 from contracts.settings import Settings
 from controlplane.admin_token import AdminToken
-from controlplane.api_routes import endpoints
-from controlplane.app import OPEN, make_app
+from controlplane.api.app import OPEN, make_app
+from controlplane.api.routes import endpoints
 from controlplane.governance import Governance
 from controlplane.planes import Planes
 from controlplane.state import State
-from controlplane.vault_runs import rotation_of
+from controlplane.vault.runs import rotation_of
 from tests.contract.control_parts import FILE, ControlPart
 from tests.contract.openapi_parts import KNOWN, faults, resolved, schemas_in, strict
 

@@ -11,7 +11,7 @@ import pytest
 from contracts.errors import Unusable
 from contracts.snapshot import KeyRecord
 from controlplane.estate import Changes, Estate
-from controlplane.planes_view import View
+from controlplane.planes.view import View
 from custody.keyring import Keyring, term_of
 from custody.reveal import REVEAL
 from custody.secret import Secret

@@ -18,7 +18,7 @@ from contracts.enrolment import SERVER, enrol_token
 from contracts.errors import Unusable
 from contracts.settings import Settings
 from contracts.snapshot import ModelRecord, TeamRecord
-from controlplane import planes_authority
+from controlplane.planes import authority as planes_authority
 from custody.reveal import REVEAL
 from extproc.edge.enrolment import Away, enrolled
 from extproc.edge.snapshot_wire import framed, message, read_message, receive

@@ -12,7 +12,7 @@ import pytest
 from contracts.errors import Unusable
 from contracts.snapshot import KeyRecord, LiveSecret, Snapshot
 from controlplane.estate import Changes, Estate
-from controlplane.snapshots import Publisher
+from controlplane.planes.snapshots import Publisher
 from custody.reveal import REVEAL
 from extproc.edge.snapshot_wire import framed, is_piece, message, read_message, receive
 from tests.contract.planes_parts import SECRET, control, estate_of, gone, key, plane, put, revoked, soon
@@ -105,7 +105,7 @@ async def test_a_record_of_a_later_version_is_refused_with_a_sentence(tmp_path: 
     """A plane that can't read a record stays with what it has, and says what to do."""
     async with control(tmp_path, estate_of(tmp_path)) as told, plane(tmp_path) as part:
         await soon(lambda: part.revision)
-        monkeypatch.setattr("controlplane.planes_view.packed", lambda _record: b'{"colour":"red"}')
+        monkeypatch.setattr("controlplane.planes.view.packed", lambda _record: b'{"colour":"red"}')
         (report,) = await told.make(put(told.estate, key(1)))
         assert "upgrade the data plane" in report.problem
         assert part.revision == "1"

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from controlplane.snapshots import Publisher
+from controlplane.planes.snapshots import Publisher
 from extproc.edge.snapshot_wire import read_message, receive
 from tests.contract.planes_parts import control, estate_of, key, plane, revoked, soon
 

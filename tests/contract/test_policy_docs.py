@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from contracts.policy import Principal
-from controlplane.policy_check import check
+from controlplane.policy.check import check
 from extproc.edge.policy_embedded import SAMPLE, EmbeddedPolicy
 from extproc.edge.policy_notes import notes
 from tests.policy_folders import POLICIES, asking, copied

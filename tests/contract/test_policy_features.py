@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from contracts.policy import PolicyInput
-from controlplane.policy_check import check
+from controlplane.policy.check import check
 from extproc.edge.policy_embedded import SAMPLE
 from tests.contract.policy_engines import Engines
 from tests.policy_folders import POLICIES, asking, copied

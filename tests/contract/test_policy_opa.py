@@ -12,7 +12,7 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from controlplane.policy_schema import schema_text
+from controlplane.policy.schema import schema_text
 from extproc.edge.policy_embedded import SAMPLE
 from tests.contract.policy_engines import Document, Engines
 from tests.policy_folders import POLICIES, asking, copied, rule
@@ -43,7 +43,7 @@ def test_tree_passes_opas_own_checks(opa: Path, arguments: tuple[str, ...]) -> N
 
 
 def test_schema_is_that_of_the_code() -> None:
-    """policies/schemas/input.json is what controlplane/policy_schema.py makes of PolicyInput."""
+    """policies/schemas/input.json is what controlplane/policy/schema.py makes of PolicyInput."""
     assert (POLICIES / "schemas" / "input.json").read_text() == schema_text()
 
 

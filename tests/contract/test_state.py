@@ -12,7 +12,7 @@ from contracts.errors import Unusable
 from contracts.settings import Settings
 from controlplane.estate import Changes, Estate
 from controlplane.state import State
-from controlplane.state_values import ANSWERS_KEPT, Authority, KeptAnswer, Plane, Stale, Unsettled
+from controlplane.state.values import ANSWERS_KEPT, Authority, KeptAnswer, Plane, Stale, Unsettled
 
 
 def test_a_fresh_state_is_the_empty_estate(state: State) -> None:

@@ -19,7 +19,7 @@ from contracts.settings import Settings
 from contracts.snapshot import KeyRecord
 from controlplane.estate import Changes, Estate
 from controlplane.state import State
-from controlplane.state_values import Stale
+from controlplane.state.values import Stale
 
 KEYS = 40
 STEPS = 25

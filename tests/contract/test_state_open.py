@@ -21,9 +21,9 @@ from contracts.errors import Unusable
 from contracts.settings import Settings
 from controlplane.estate import Changes, Estate
 from controlplane.state import State
-from controlplane.state_database import secured
-from controlplane.state_tables import TABLES
-from controlplane.state_values import Unsettled
+from controlplane.state.database import secured
+from controlplane.state.tables import TABLES
+from controlplane.state.values import Unsettled
 
 OLD = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;

@@ -10,7 +10,7 @@ from state_parts import event
 
 from controlplane.estate import Changes
 from controlplane.state import State
-from controlplane.state_values import Authority, Plane, Taken
+from controlplane.state.values import Authority, Plane, Taken
 
 PLANE = Plane("edge", ("search/ranking", "search/suggest"), "hash", token_until=100, created=1, creator="admin")
 

@@ -16,15 +16,15 @@ import pytest
 from contracts.errors import GateUnavailable, Unusable
 from contracts.settings import Settings
 from contracts.snapshot import CredentialRecord, KeyRecord, LiveSecret, Snapshot
-from controlplane import vault_peppers
 from controlplane.actor import Actor, admin
 from controlplane.estate import Change, Changes, Estate, Kept
 from controlplane.state import State
-from controlplane.state_values import Authority, KeptAnswer, Plane, Stale
+from controlplane.state.values import Authority, KeptAnswer, Plane, Stale
 from controlplane.vault import Vault, open_vault
-from controlplane.vault_rotate import Rotation
-from controlplane.vault_rotation import Moved, Sealed, left, sealed_in, settled, under
-from controlplane.vault_runs import KeptBeside
+from controlplane.vault import peppers as vault_peppers
+from controlplane.vault.rotate import Rotation
+from controlplane.vault.rotation import Moved, Sealed, left, sealed_in, settled, under
+from controlplane.vault.runs import KeptBeside
 from custody import store
 from custody.keyring import term_of
 from custody.reveal import REVEAL

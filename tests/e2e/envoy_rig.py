@@ -17,11 +17,11 @@ from plain_http import UnixConnection
 from stack import eventually, free_port
 
 from contracts.snapshot import ProviderRecord, Snapshot
-from controlplane.envoy_config import render_edge, write
-from controlplane.envoy_edge import Edge
-from controlplane.envoy_examples import CHAT
-from controlplane.envoy_listener import REQUESTS_COUNTER
-from controlplane.envoy_program import arguments, binary
+from controlplane.envoy.config import render_edge, write
+from controlplane.envoy.edge import Edge
+from controlplane.envoy.examples import CHAT
+from controlplane.envoy.listener import REQUESTS_COUNTER
+from controlplane.envoy.program import arguments, binary
 
 KEY: Final = "Bearer pcl_client"
 

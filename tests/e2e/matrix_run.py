@@ -17,7 +17,7 @@ from plain_http import Reply
 from policy_folders import copied
 from stack import PROVIDER_SECRET, Stack, eventually, free_port, short_folder
 
-from controlplane.client import DeclinedError, SystemDownError
+from controlplane.cli.client import DeclinedError, SystemDownError
 
 STATS: Final = "/api/v1/audit/stats"
 

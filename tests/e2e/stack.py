@@ -23,8 +23,8 @@ from typing import Any, Final, Self
 from declared import DECLARED, MOCK
 from plain_http import Reply, UnixConnection, ask
 
-from controlplane.client import Client, DeclinedError, SystemDownError
-from controlplane.envoy_listener import REQUESTS_COUNTER
+from controlplane.cli.client import Client, DeclinedError, SystemDownError
+from controlplane.envoy.listener import REQUESTS_COUNTER
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 PROVIDER_SECRET: Final = "sk-provider-secret-of-the-tests"

@@ -12,9 +12,9 @@ from scripted_processor import ID, Processor, govern, head, set_header
 from stack import eventually
 from watched_provider import Provider, at
 
-from controlplane.envoy_config import render_edge, write
-from controlplane.envoy_examples import CHAT
-from controlplane.envoy_routes import Door
+from controlplane.envoy.config import render_edge, write
+from controlplane.envoy.examples import CHAT
+from controlplane.envoy.routes import Door
 from extproc.edge.proto.ext_proc_pb2 import ProcessingRequest, ProcessingResponse
 from ingest.endings import Ending, ending
 

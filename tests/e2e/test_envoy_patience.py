@@ -13,7 +13,7 @@ from scripted_processor import door, head, passing, processor
 from watched_provider import Provider, at, provider
 
 from contracts.settings import Settings
-from controlplane.envoy_edge import edge_of
+from controlplane.envoy.edge import edge_of
 from extproc.edge import envoy_wire
 from extproc.edge.driver import PATIENCE_S
 from extproc.edge.offload import LIMIT_S

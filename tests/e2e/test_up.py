@@ -120,7 +120,7 @@ def test_parts_die_with_a_killed_supervisor(bare: Stack) -> None:
 def test_the_pipe_watch_kills_a_part_too(tmp_path: Path) -> None:
     """Where the kernel can't tell of a parent's death, a watcher sees its pipe close and kills the part."""
     reading, writing = os.pipe()
-    child = Path(sys.modules["stack"].ROOT) / "controlplane" / "supervisor_child.py"
+    child = Path(sys.modules["stack"].ROOT) / "controlplane" / "supervisor" / "child.py"
     run = [sys.executable, "-I", "-S", child, str(os.getpid()), str(reading), sys.executable, "-c", "import time; time.sleep(600)"]
     with subprocess.Popen(run, pass_fds=(reading,)) as part:
         os.close(reading)

@@ -12,17 +12,17 @@ import yaml
 from contracts.errors import Unusable
 from contracts.settings import Gateway, Settings
 from contracts.snapshot import ProviderRecord, Snapshot
-from controlplane.envoy_clusters import target_of
-from controlplane.envoy_config import one_file, render, render_edge
-from controlplane.envoy_edge import Edge, bare, edge_of, listen_address
-from controlplane.envoy_examples import CHAT, GATEWAY, PROVIDERS, SIDECAR, examples
-from controlplane.envoy_program import arguments, binary, command, trust_bundle
-from controlplane.envoy_text import to_yaml
+from controlplane.envoy.clusters import target_of
+from controlplane.envoy.config import one_file, render, render_edge
+from controlplane.envoy.edge import Edge, bare, edge_of, listen_address
+from controlplane.envoy.examples import CHAT, GATEWAY, PROVIDERS, SIDECAR, examples
+from controlplane.envoy.program import arguments, binary, command, trust_bundle
+from controlplane.envoy.text import to_yaml
 
 
 @pytest.mark.parametrize("name", ["gateway.yaml", "sidecar.yaml"])
 def test_the_commented_file_is_what_the_code_renders(root: Path, name: str) -> None:
-    """After a change, `python -m controlplane.envoy_config` must be run and its files committed."""
+    """After a change, `python -m controlplane.envoy.config` must be run and its files committed."""
     assert (root / "envoy" / name).read_text() == examples()[name]
 
 

@@ -9,9 +9,9 @@ import yaml
 
 from contracts.settings import Settings
 from contracts.snapshot import ProviderRecord, Snapshot
-from controlplane import envoy_config
-from controlplane.envoy_config import render, write
-from controlplane.envoy_examples import CHAT
+from controlplane.envoy import config as envoy_config
+from controlplane.envoy.config import render, write
+from controlplane.envoy.examples import CHAT
 
 
 def files(*names: str) -> dict[str, str]:

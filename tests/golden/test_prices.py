@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from contracts.snapshot import ModelRecord, ProviderRecord
-from controlplane.price_list import priced
+from controlplane.estate.price_list import priced
 from extproc.core import dialects
 
 CASES: list[dict[str, Any]] = yaml.load(Path(__file__).with_name("prices.yml").read_text("utf-8"), yaml.BaseLoader)  # noqa: S506 - texts alone

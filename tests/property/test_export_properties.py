@@ -23,13 +23,13 @@ from contracts.snapshot import (
     TeamRecord,
 )
 from contracts.usage import Price, Tier
-from controlplane import declared_values as values
-from controlplane.declarative import declared
-from controlplane.declared_checks import checked
 from controlplane.estate import Estate, Kept
-from controlplane.export import export
-from controlplane.plan import plan
-from controlplane.references import known
+from controlplane.estate import declared_values as values
+from controlplane.estate.declarative import declared
+from controlplane.estate.declared_checks import checked
+from controlplane.estate.export import export
+from controlplane.estate.plan import plan
+from controlplane.estate.references import known
 from custody import store
 from custody.secret import Secret
 from extproc.redact.scanner import KINDS

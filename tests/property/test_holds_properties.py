@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.snapshot import KeyRecord
-from controlplane.declared_values import ROUTES, matches
-from controlplane.holds import EVERYTHING, Holds, covers, exceeds
+from controlplane.estate.declared_values import ROUTES, matches
+from controlplane.estate.holds import EVERYTHING, Holds, covers, exceeds
 
 MODELS = (
     [""] + ["".join(letters) for size in (1, 2, 3, 4) for letters in product("ab-", repeat=size)] + ["gpt-4o", "gpt-3", "gpt-4", "xgpt-4o"]

@@ -27,7 +27,7 @@ from contracts.snapshot import (
 )
 from contracts.usage import Price, Tier
 from controlplane.estate import Change, Changes, Estate, Kept
-from controlplane.planes_view import CHANGES, NOBODYS, View
+from controlplane.planes.view import CHANGES, NOBODYS, View
 from extproc.core.credentials import Circle, open_to
 from extproc.core.world import World
 from extproc.edge.snapshot_build import Assembly, batches, begin, end, frames_of

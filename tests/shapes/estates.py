@@ -6,9 +6,9 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from contracts.settings import Settings
-from controlplane.declarative import declared
 from controlplane.estate import Estate
-from controlplane.plan import Plan, plan
+from controlplane.estate.declarative import declared
+from controlplane.estate.plan import Plan, plan
 from controlplane.vault import Vault, open_vault
 from custody.secret import Secret
 

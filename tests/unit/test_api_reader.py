@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from controlplane.api_reader import Moment, given, read, some
-from controlplane.problems import Problem
+from controlplane.api.problems import Problem
+from controlplane.api.reader import Moment, given, read, some
 from custody.reveal import REVEAL
 from custody.secret import Secret
 

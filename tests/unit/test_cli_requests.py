@@ -174,6 +174,6 @@ def test_a_connection_that_breaks_twice_is_a_system_that_is_down(control: Record
 
 def test_a_time_from_now_is_a_point_in_time(control: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--expires 30d` is thirty days from when it was said."""
-    monkeypatch.setattr("controlplane.cli_values.time.time", lambda: 1_000_000.9)
+    monkeypatch.setattr("controlplane.cli.values.time.time", lambda: 1_000_000.9)
     main(["key", "edit", "app", "--expires", "30d"])
     assert control.asked[-1].body == {"expires": 1_000_000 + 30 * 86_400}

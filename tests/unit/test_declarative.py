@@ -12,9 +12,9 @@ import yaml
 from contracts.errors import Unusable
 from contracts.snapshot import EnvironmentRecord, TeamRecord
 from contracts.usage import Price
-from controlplane.declarative import SECTIONS, declared
-from controlplane.declared import Declared, SecretSource
-from controlplane.declared_values import ACTIONS, DIALECTS, ROUTES, matches, secret_text
+from controlplane.estate.declarative import SECTIONS, declared
+from controlplane.estate.declared import Declared, SecretSource
+from controlplane.estate.declared_values import ACTIONS, DIALECTS, ROUTES, matches, secret_text
 from extproc.core import dialects
 from extproc.core.dialects import Route
 from extproc.redact.scanner import KINDS

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from contracts.errors import Unusable
-from controlplane.declarative import declared
-from controlplane.declared_values import network
+from controlplane.estate.declarative import declared
+from controlplane.estate.declared_values import network
 
 IMPOSSIBLE = "is an address that no provider has"
 PRIVATE = "is an address in a private range; if that is meant, say private: true"

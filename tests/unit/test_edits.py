@@ -11,10 +11,10 @@ from shapes.estates import FILE, NOW, a_vault, an_estate, applied
 
 from contracts.snapshot import EnvironmentRecord, ModelRecord, ProfileRecord, ProviderRecord, TeamRecord
 from contracts.usage import Price
-from controlplane.edits import organisation_put, patch, project_put, project_removed, put, remove
-from controlplane.edits_keys import key_revoked
-from controlplane.edits_problems import Conflict, NotThere, Problems
 from controlplane.estate import Changes, Estate
+from controlplane.estate.edits import organisation_put, patch, project_put, project_removed, put, remove
+from controlplane.estate.edits_keys import key_revoked
+from controlplane.estate.edits_problems import Conflict, NotThere, Problems
 
 VAULT = a_vault()
 ESTATE = an_estate(VAULT)

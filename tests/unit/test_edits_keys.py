@@ -9,11 +9,11 @@ import pytest
 from shapes.estates import NOW, SECRET, a_vault, an_estate
 
 from contracts.snapshot import CredentialRecord, KeyRecord
-from controlplane.edits_credentials import credential_patched, credential_rotated, credential_set
-from controlplane.edits_keys import MOST_GRACE_S, key_created, key_patched, key_revoked, key_rotated
-from controlplane.edits_problems import Conflict, NotThere, Problems
 from controlplane.estate import Changes, Estate
-from controlplane.holds import EVERYTHING, Holds
+from controlplane.estate.edits_credentials import credential_patched, credential_rotated, credential_set
+from controlplane.estate.edits_keys import MOST_GRACE_S, key_created, key_patched, key_revoked, key_rotated
+from controlplane.estate.edits_problems import Conflict, NotThere, Problems
+from controlplane.estate.holds import EVERYTHING, Holds
 from custody import store
 from custody.secret import Secret
 from custody.virtual_key import Issued

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contracts.snapshot import ProviderRecord
-from controlplane.envoy_examples import CHAT, GATEWAY
-from controlplane.envoy_routes import Door, route_table
-from controlplane.envoy_text import tree
-from controlplane.governance_gateway import DOORS
+from controlplane.envoy.examples import CHAT, GATEWAY
+from controlplane.envoy.routes import Door, route_table
+from controlplane.envoy.text import tree
+from controlplane.governance.gateway import DOORS
 from extproc.core import dialects
 
 MODELS = Door("models", "openai", "GET", "/v1/models", "")

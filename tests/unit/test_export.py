@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from shapes.estates import FILE, NOW, a_vault, an_estate, applied
 
-from controlplane.declarative import declared
-from controlplane.edits_keys import key_revoked
 from controlplane.estate import Estate
-from controlplane.export import export, variables_of
+from controlplane.estate.declarative import declared
+from controlplane.estate.edits_keys import key_revoked
+from controlplane.estate.export import export, variables_of
 
 VAULT = a_vault()
 ESTATE = an_estate(VAULT)

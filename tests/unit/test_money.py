@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from contracts.audit import COLUMNS, AuditRow
 from contracts.snapshot import ModelRecord, document, record_of
 from contracts.usage import MILLION, Price, Tier, Usage, nano, price_at, usd
-from controlplane.declared_values import dollars
+from controlplane.estate.declared_values import dollars
 
 QUOTES = st.decimals(min_value=0, max_value=999_999, places=9)
 
@@ -204,7 +204,7 @@ def test_no_floating_point_where_money_is_reckoned(root: Path) -> None:
     """Contracts, the exchange and the readers of prices are free of it altogether."""
     files = [file for folder in ("contracts", "extproc/core") for file in (root / folder).rglob("*.py")]
     files += [
-        root / "controlplane" / f"{name}.py"
+        root / "controlplane" / "estate" / f"{name}.py"
         for name in ("declared", "declared_prices", "declared_values", "declarative", "plan", "price_list", "price_sheet")
     ]
     files.remove(root / "contracts" / "settings.py")  # joins paths with /

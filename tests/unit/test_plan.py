@@ -9,12 +9,12 @@ from shapes.estates import FILE, NOW, SECRET, a_vault, an_estate, applied
 
 from contracts.errors import Unusable
 from contracts.snapshot import ModelRecord
-from controlplane.declared_given import given
-from controlplane.declared_prices import prices_at
-from controlplane.edits import put
-from controlplane.edits_keys import key_created, key_revoked
 from controlplane.estate import Change, Changes, Estate
-from controlplane.holds import EVERYTHING
+from controlplane.estate.declared_given import given
+from controlplane.estate.declared_prices import prices_at
+from controlplane.estate.edits import put
+from controlplane.estate.edits_keys import key_created, key_revoked
+from controlplane.estate.holds import EVERYTHING
 from custody import store
 from custody.secret import Secret
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import Unusable
-from controlplane.policy_check import check
+from controlplane.policy.check import check
 from extproc.edge.policy_embedded import EmbeddedPolicy
 from tests.policy_folders import POLICIES, asking, copied, rule
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from contracts.errors import Unusable
 from contracts.usage import Price, Tier, Usage
-from controlplane.declared_prices import CLASSES, FEES, prices_at, prices_given, prices_kept, prices_shown
+from controlplane.estate.declared_prices import CLASSES, FEES, prices_at, prices_given, prices_kept, prices_shown
 from extproc.yaml_lines import read
 
 QUOTES = st.decimals(min_value=0, max_value=999_999, places=9)

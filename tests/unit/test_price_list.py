@@ -15,8 +15,8 @@ from genai_prices.types import ConditionalPrice, ModelInfo, ModelPrice, TieredPr
 
 from contracts.snapshot import ModelRecord, ProviderRecord
 from contracts.usage import NANO, Price, Usage, price_at
-from controlplane import price_list
-from controlplane.price_list import Inexpressible, converted, known_as, priced, sellers
+from controlplane.estate import price_list
+from controlplane.estate.price_list import Inexpressible, converted, known_as, priced, sellers
 
 OPENAI = ProviderRecord("openai", "openai", "https://api.openai.com/v1")
 ELSEWHERE = ProviderRecord("proxy", "openai", "https://llm.corp.example/v1")

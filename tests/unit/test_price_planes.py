@@ -9,8 +9,8 @@ import pytest
 from contracts.snapshot import KeyRecord, LiveSecret, ModelRecord, ProviderRecord, Record, TeamRecord
 from contracts.usage import Price
 from controlplane.estate import Change, Changes, Estate, Kept
-from controlplane.planes_view import Projects, View
-from controlplane.price_list import source
+from controlplane.estate.price_list import source
+from controlplane.planes.view import Projects, View
 from extproc.edge.snapshot_wire import unpacked
 
 OPENAI = ProviderRecord("there", "openai", "https://api.openai.com/v1")

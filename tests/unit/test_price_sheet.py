@@ -6,8 +6,8 @@ import orjson
 
 from contracts.snapshot import ModelRecord, ProviderRecord
 from contracts.usage import Price, Tier
-from controlplane.price_list import source
-from controlplane.price_sheet import price_sheet
+from controlplane.estate.price_list import source
+from controlplane.estate.price_sheet import price_sheet
 
 OPENAI = ProviderRecord("openai", "openai", "https://api.openai.com/v1")
 DEEPSEEK = ProviderRecord("deepseek", "openai", "https://api.deepseek.com")

@@ -1,0 +1,1 @@
+"""The rules: bundled, checked, and the schema of what they are told."""
