@@ -30,18 +30,19 @@ def apply(args: argparse.Namespace) -> int:
     if problems:
         _must_be_held(problems, caller)
     question = {"document": text, "file": args.file, "secrets": secrets, "dry_run": args.dry_run}
-    path = path_of("apply")
+    path, place = path_of("apply"), None
     if args.keys_file and not args.dry_run:
-        with KeysFile(args.keys_file) as place:
+        with KeysFile(args.keys_file) as file:
             done = caller.once("POST", path, question)
-            place.keep(done["keys"])
+            file.keep(done["keys"])
+            place = args.keys_file if done["keys"] else None
             done["keys"] = {}
     else:
         done = caller.once("POST", path, question)
     if args.json:
         print(json.dumps(done, ensure_ascii=False))
     else:
-        _show(done, args.keys_file)
+        _show(done, place)
     return late(done)
 
 
@@ -138,7 +139,7 @@ def _show(done: Mapping[str, Any], place: Path | None) -> None:
         print("nothing was changed (--dry-run)")
     else:
         print(f"done; revision {done['revision']} is in force")
-    if place and not done["dry_run"]:
+    if place:
         print(f"secrets of new keys are in {place}")
     elif done["keys"]:
         print("\nNew virtual keys, shown this once:")

@@ -55,8 +55,8 @@ PROFILE: Final = Noun(
     "profile",
     "profiles",
     (
-        Field("prompt", "kind of personal data = action, for prompts; '*' is required", values.PAIRS, needed=True, merged=True),
-        Field("answer", "kind of personal data = action, for answers; '*' is required", values.PAIRS, needed=True, merged=True),
+        Field("prompt", "what is done about which kind of personal data, for prompts; '*' is required", values.ACTIONS, needed=True, merged=True),
+        Field("answer", "what is done about which kind of personal data, for answers; '*' is required", values.ACTIONS, needed=True, merged=True),
         Field("unscanned", "for what can't be scanned: allow, alert or block"),
     ),
     {

@@ -10,7 +10,7 @@ from typing import Any
 
 from controlplane.cli import values
 from controlplane.cli.calls import client, listed, shown, told
-from controlplane.cli.client import path_of
+from controlplane.cli.client import DeclinedError, path_of
 from controlplane.cli.tree import Parser, Verbs, running, verb
 
 
@@ -119,7 +119,12 @@ def named(made: Parser, noun: Noun) -> Parser:
 
 def add(noun: Noun, args: argparse.Namespace) -> int:
     """Make a record; one of that name is left alone."""
-    answer = client(args).call("PUT", path_of(noun.place, args.name), given(args, noun.fields), {"if-none-match": "*"})
+    try:
+        answer = client(args).call("PUT", path_of(noun.place, args.name), given(args, noun.fields), {"if-none-match": "*"})
+    except DeclinedError as error:
+        if error.code != "changed_meanwhile":
+            raise
+        raise DeclinedError(f"There is a {noun.name} '{args.name}' already, and it stays as it is; change that one, or take another name.") from None
     return told(args, answer, f"{noun.name} {args.name} is made")
 
 

@@ -71,6 +71,11 @@ def pair(text: str) -> list[tuple[str, str]]:
     return [(match[1], match[2])]
 
 
+def actions(text: str) -> list[tuple[str, str]]:
+    """KIND=ACTION with commas between them."""
+    return [found for each in names(text) for found in pair(each)]
+
+
 def price(text: str) -> Any:
     """CLASS=USD with commas between them, or JSON as a declarative file has it; `none`: of the price list. Every digit stays as it is."""
     if text == "none":
@@ -111,6 +116,7 @@ WHOLE: Final = Kind("N", whole)
 MOMENT: Final = Kind("WHEN", moment)
 AGE: Final = Kind("AGE", str)
 PAIRS: Final = Kind("NAME=VALUE", pair, many=True, sent=_mapping)
+ACTIONS: Final = Kind("KIND=ACTION[,…]", actions, many=True, sent=_mapping)
 PRICE: Final = Kind("CLASS=USD[,…]", price)
 YES: Final = Kind("", bool)
 """A flag, or with `--no-` in front its contrary."""

@@ -53,7 +53,7 @@ HEADS: Final = {
 }
 
 NOTE: Final = (
-    "\nRendered by `python -m controlplane.envoy.config` from controlplane/envoy_*.py; edit those, not this.\n"
+    "\nRendered by `python -m controlplane.envoy.config` from controlplane/envoy/*.py; edit those, not this.\n"
     "`portcullis up` renders the real one from portcullis.yaml and the declared providers, with clusters and\n"
     "routes in files of their own that Envoy watches."
 )

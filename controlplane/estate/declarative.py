@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from contracts.errors import Unusable
 from contracts.snapshot import RECORDS, Record
 from controlplane.estate import declared_values as values
 from controlplane.estate.declared import Declared
@@ -28,6 +29,9 @@ _UNENFORCED: Final = {
 
 def declared(text: str, file: str) -> Declared:
     """Read the file. Raises Unusable with one line for each problem there is."""
+    if not text.strip():
+        # as when the command fails whose output was to be applied: it must not take away all that is governed
+        raise Unusable(f"{file}:1: holds nothing; a file of which nothing is to be governed says so: {{}}")
     top = read(text, file)
     sections = top.fields(SECTIONS)
     for section, sentence in _UNENFORCED.items():

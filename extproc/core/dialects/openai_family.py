@@ -77,7 +77,8 @@ def counted(counts: Any, read: str, written: str, before: Usage | None) -> Usage
     if asked is None and said is None:
         return before
     came, went = counts.get(f"{read}_details"), counts.get(f"{written}_details")
-    beside = max((tokens(counts, "total_tokens") or 0) - (asked or 0) - (said or 0), 0)
+    # where the input is not counted, what is over is the input
+    beside = 0 if asked is None else max((tokens(counts, "total_tokens") or 0) - asked - (said or 0), 0)
     every, output = asked or 0, min((said or 0) + beside, LARGEST_COUNT)
     return Usage(
         input=every,
