@@ -55,8 +55,20 @@ PROFILE: Final = Noun(
     "profile",
     "profiles",
     (
-        Field("prompt", "what is done about which kind of personal data, for prompts; '*' is required", values.ACTIONS, needed=True, merged=True),
-        Field("answer", "what is done about which kind of personal data, for answers; '*' is required", values.ACTIONS, needed=True, merged=True),
+        Field(
+            "prompt",
+            "by kind of personal data what is done in prompts; '*' is required",
+            values.ACTIONS,
+            needed=True,
+            merged=True,
+        ),
+        Field(
+            "answer",
+            "by kind of personal data what is done in answers; '*' is required",
+            values.ACTIONS,
+            needed=True,
+            merged=True,
+        ),
         Field("unscanned", "for what can't be scanned: allow, alert or block"),
     ),
     {

@@ -124,7 +124,8 @@ def add(noun: Noun, args: argparse.Namespace) -> int:
     except DeclinedError as error:
         if error.code != "changed_meanwhile":
             raise
-        raise DeclinedError(f"There is a {noun.name} '{args.name}' already, and it stays as it is; change that one, or take another name.") from None
+        there = f"{noun.name} '{args.name}' is there already, and stays as it is; change that one, or take another name."
+        raise DeclinedError(there) from None
     return told(args, answer, f"{noun.name} {args.name} is made")
 
 

@@ -99,6 +99,24 @@ def test_a_complaint_is_a_line_for_each_thing(
         assert lines == [f"portcullis: {line}" for line in said]
 
 
+def test_what_is_there_already_is_named(control: Recording, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not the condition that was sent, and no advice to repeat what would be refused again."""
+    control.answer("PUT", "/teams/x", problem("changed_meanwhile", "If-None-Match: *", status=412), 412)
+    assert main(["team", "add", "x"]) == 1
+    assert capsys.readouterr().err == "portcullis: team 'x' is there already, and stays as it is; change that one, or take another name.\n"
+
+
+@pytest.mark.parametrize("keys", [{}, {"k": "pcl_planted"}])
+def test_an_apply_names_the_file_of_keys_only_where_it_made_any(
+    control: Recording, capsys: pytest.CaptureFixture[str], tmp_path: Path, keys: dict[str, str]
+) -> None:
+    """A second apply made none."""
+    control.answer("POST", "/apply", {"notes": [], "changes": [], "revision": "7", "dry_run": False, "keys": keys, "planes": []})
+    (tmp_path / "gate.yaml").write_text("organisation: acme\n")
+    assert main(["apply", "-f", str(tmp_path / "gate.yaml"), "--keys-file", str(tmp_path / "keys.json")]) == 0
+    assert ("secrets of new keys are in" in capsys.readouterr().out) == bool(keys)
+
+
 def test_wrong_words_are_2_and_are_not_repeated(control: Recording, capsys: pytest.CaptureFixture[str]) -> None:
     """Who types a secret where none is taken does not find it in a log; nothing is asked."""
     for words in (

@@ -66,6 +66,7 @@ TABLE: list[tuple[str, tuple[str, str, Any]]] = [
     ("environment add health --zero-data-retention --unpriced", ("PUT", "/environments/health", {"zero_data_retention": True, "unpriced": True})),
     ("environment remove dev", ("DELETE", "/environments/dev", None)),
     ("profile add strict --prompt '*=redact' --prompt CREDIT_CARD=block --answer '*=redact' --unscanned block", ("PUT", "/profiles/strict", {"prompt": {"*": "redact", "CREDIT_CARD": "block"}, "answer": {"*": "redact"}, "unscanned": "block"})),
+    ("profile edit strict --prompt '*=redact, CREDIT_CARD=block'", ("PATCH", "/profiles/strict", {"prompt": {"*": "redact", "CREDIT_CARD": "block"}})),
     ("profile list", ("GET", "/profiles", None)),
     ("team add t --project p,q", ("PUT", "/teams/t", {"projects": ["p", "q"]})),
     ("team disable t", ("PATCH", "/teams/t", {"disabled": True})),

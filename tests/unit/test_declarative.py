@@ -289,6 +289,19 @@ def test_a_time_with_its_zone_is_read() -> None:
     assert base(BASE.replace("2027-01-01", "2027-01-01T00:00:00Z")).records["key"]["ranking-dev"].expires == 1798761600
 
 
+@pytest.mark.parametrize("text", ["", "\n", " \n\t\n"])
+def test_a_file_that_holds_nothing_is_refused(text: str) -> None:
+    """As when the command that was to write it failed: applying it would take everything away."""
+    with pytest.raises(Unusable, match=r"^f\.yaml:1: holds nothing"):
+        declared(text, "f.yaml")
+
+
+@pytest.mark.parametrize("text", ["{}", "# nothing yet\n"])
+def test_a_file_of_which_nothing_is_governed_says_so(text: str) -> None:
+    """Also the export of a gate that governs nothing yet, which is a comment."""
+    assert not any(declared(text, "f.yaml").records.values())
+
+
 def test_a_pattern_that_matches_nothing_yet_is_a_note() -> None:
     """It may be meant for models to come; a plain name may not."""
     assert any("'new-*' matches no model" in note for note in base(changed("keys/ranking-dev/models", ["new-*"])).notes)

@@ -25,6 +25,8 @@ from extproc.core.dialects import anthropic_messages, openai_chat, openai_embedd
         ({"prompt_tokens": 1, "completion_tokens": 9, "total_tokens": 14}, Usage(1, 13, reasoning=4)),
         ({"prompt_tokens": 1, "completion_tokens": 9, "total_tokens": 3}, Usage(1, 9)),
         ({"prompt_tokens": 1, "completion_tokens": 9, "total_tokens": 2**63}, Usage(1, 2**53 - 2, reasoning=2**53 - 11)),
+        ({"prompt_tokens": -5, "completion_tokens": 7, "total_tokens": 17}, Usage(0, 7)),
+        ({"completion_tokens": 7, "total_tokens": 17}, Usage(0, 7)),
         ({"prompt_tokens": 1, "num_search_queries": 3}, Usage(1, web_searches=3)),
         ({"prompt_tokens": 1, "num_search_queries": -3, "cached_tokens": "4"}, Usage(1)),
     ],
