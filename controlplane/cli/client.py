@@ -89,6 +89,15 @@ class Client:
                 time.sleep(_LOOK_EVERY_S)
             raise broken from None
 
+    def fresh(self, what: str, path: str, body: object) -> Any:
+        """The JSON answer of a call that makes `what`. Where there is one already, that is said, and not how it was asked."""
+        try:
+            return self.call("PUT", path, body, {"if-none-match": "*"})
+        except DeclinedError as error:
+            if error.code != "changed_meanwhile":
+                raise
+            raise DeclinedError(f"{what} is there already, and stays as it is; change that one, or take another name.") from None
+
     def ask(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Answer:
         """The answer as it came."""
         parts = urlsplit(self.url)

@@ -10,7 +10,7 @@ from typing import Any
 
 from controlplane.cli import values
 from controlplane.cli.calls import client, listed, shown, told
-from controlplane.cli.client import DeclinedError, path_of
+from controlplane.cli.client import path_of
 from controlplane.cli.tree import Parser, Verbs, running, verb
 
 
@@ -119,13 +119,7 @@ def named(made: Parser, noun: Noun) -> Parser:
 
 def add(noun: Noun, args: argparse.Namespace) -> int:
     """Make a record; one of that name is left alone."""
-    try:
-        answer = client(args).call("PUT", path_of(noun.place, args.name), given(args, noun.fields), {"if-none-match": "*"})
-    except DeclinedError as error:
-        if error.code != "changed_meanwhile":
-            raise
-        there = f"{noun.name} '{args.name}' is there already, and stays as it is; change that one, or take another name."
-        raise DeclinedError(there) from None
+    answer = client(args).fresh(f"{noun.name} '{args.name}'", path_of(noun.place, args.name), given(args, noun.fields))
     return told(args, answer, f"{noun.name} {args.name} is made")
 
 

@@ -71,9 +71,9 @@ def list_projects(args: argparse.Namespace) -> int:
 
 def put_project(method: str, fields: dict[str, bool], said: str, args: argparse.Namespace) -> int:
     """`project add`, `disable`, `enable`."""
-    headers = {"if-none-match": "*"} if method == "PUT" else {}
-    path = _path(args)
-    return told(args, client(args).call(method, path, fields, headers), f"project {args.name} {said}")
+    caller, path = client(args), _path(args)
+    answer = caller.fresh(f"project '{args.name}'", path, fields) if method == "PUT" else caller.call(method, path, fields)
+    return told(args, answer, f"project {args.name} {said}")
 
 
 def remove_project(args: argparse.Namespace) -> int:

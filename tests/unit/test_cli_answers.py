@@ -99,11 +99,13 @@ def test_a_complaint_is_a_line_for_each_thing(
         assert lines == [f"portcullis: {line}" for line in said]
 
 
-def test_what_is_there_already_is_named(control: Recording, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("kind", "name", "path"), [("team", "x", "/teams/x"), ("project", "x/y", "/teams/x/projects/y")])
+def test_what_is_there_already_is_named(control: Recording, capsys: pytest.CaptureFixture[str], kind: str, name: str, path: str) -> None:
     """Not the condition that was sent, and no advice to repeat what would be refused again."""
-    control.answer("PUT", "/teams/x", problem("changed_meanwhile", "If-None-Match: *", status=412), 412)
-    assert main(["team", "add", "x"]) == 1
-    assert capsys.readouterr().err == "portcullis: team 'x' is there already, and stays as it is; change that one, or take another name.\n"
+    control.answer("PUT", path, problem("changed_meanwhile", "If-None-Match: *", status=412), 412)
+    assert main([kind, "add", name]) == 1
+    said = f"portcullis: {kind} '{name}' is there already, and stays as it is; change that one, or take another name.\n"
+    assert capsys.readouterr().err == said
 
 
 @pytest.mark.parametrize("keys", [{}, {"k": "pcl_planted"}])
