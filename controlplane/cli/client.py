@@ -84,9 +84,9 @@ class Client:
         except BrokenOffError as broken:
             end = time.monotonic() + _COMES_BACK_S
             while time.monotonic() < end:
+                time.sleep(_LOOK_EVERY_S)  # at first too: a process that ends may still take a connection, and break it as well
                 with contextlib.suppress(AwayError):
                     return self.call(method, path, body, headers)
-                time.sleep(_LOOK_EVERY_S)
             raise broken from None
 
     def fresh(self, what: str, path: str, body: object) -> Any:
