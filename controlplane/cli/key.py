@@ -25,7 +25,7 @@ CHANGED: Final = (
     Field("routes", "routes it may use; left out or '': all", values.NAMES, ("--route", "--routes")),
     Field("providers", "providers it may reach; left out or '': all", values.NAMES, ("--provider", "--providers")),
     Field("addresses", "networks it may be used from, such as 10.0.0.0/8; left out or '': all", values.NAMES, ("--address", "--addresses")),
-    Field("max_tokens", "the most output tokens that one request may ask for; none: no limit of its own", values.WHOLE),
+    Field("max_tokens", "the longest answer that it may ask for, in tokens; none: no limit of its own", values.WHOLE),
     Field("profile", "its profile of personal data", values.NAME),
     Field("expires", "when it ends: a date, a time with its zone, 30d from now, or never", values.MOMENT),
     Field("may_set_user", "apps may name the end user", values.YES),

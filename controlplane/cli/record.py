@@ -135,7 +135,8 @@ def edit(noun: Noun, args: argparse.Namespace) -> int:
         if field.merged and field.name in asked:
             asked[field.name] = _merged(record.get(field.name) or {}, asked[field.name])
     answer = caller.call("PATCH", path, asked, {"if-match": there.tag})
-    return told(args, answer, f"{noun.name} {args.name} is changed: {', '.join(asked)}")
+    changed = [field for change in answer["changes"] for field in change["fields"]]
+    return told(args, answer, f"{noun.name} {args.name} " + (f"is changed: {', '.join(changed)}" if changed else "is that already"))
 
 
 def _merged(there: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
