@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from hypothesis import settings
 # How long an example takes says how busy the machine is: speed is for the benchmarks. The rest is hypothesis' own, its CI profile too.
 settings.register_profile("house", settings(), deadline=None)
 settings.load_profile("house")
+
+# A shell has its background jobs ignore Ctrl-C, and whoever they start inherits it: the programs under test must hear it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 
