@@ -14,6 +14,7 @@ import contextlib
 import gc
 import logging
 import os
+import resource
 import signal
 import sys
 from dataclasses import dataclass
@@ -132,6 +133,7 @@ def main() -> int:
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold secrets
     place = Place(args.worker, args.control, args.enrol_token_file)
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:

@@ -9,11 +9,13 @@ from typing import Final
 
 from contracts.errors import Unusable
 from contracts.settings import Settings
+from contracts.snapshot import KeyRecord
 from controlplane.estate import Estate
 from custody import store, virtual_key
 from custody.envelope import REWRAP_DICE, SEAL_DICE, Label
 from custody.keyring import Keyring
 from custody.secret import Secret
+from extproc.edge import snapshot_copy
 from extproc.edge.kek import Kek, KekFile, fresh_key, kek_of
 
 PEPPER_BYTES: Final = 32
@@ -90,6 +92,7 @@ def open_vault(settings: Settings, estate: Estate) -> Vault:
 
     Raises Unusable: the place, and what to do.
     """
+    _whole(settings, estate)
     kek = kek_of(settings)
     if isinstance(kek, KekFile):
         kek.tidy()
@@ -101,3 +104,17 @@ def open_vault(settings: Settings, estate: Estate) -> Vault:
     for version, sealed in estate.peppers.items():
         vault.open(store.pepper(version), sealed)
     return vault
+
+
+def _whole(settings: Settings, estate: Estate) -> None:
+    """Raises Unusable where a state has lost what was in it: a fresh pepper would make every key worthless, an empty estate every copy."""
+    if estate.peppers:
+        return
+    if any(isinstance(kept.record, KeyRecord) and kept.record.secrets for kept in estate.of("key").values()):
+        raise Unusable("the state holds keys and no pepper, so part of it is lost; restore it from your backup")
+    copies = [copy for plane in settings.planes if (copy := settings.copy_of(plane) / snapshot_copy.NAME).exists()]
+    if copies:
+        raise Unusable(
+            f"the state is empty, and {copies[0]} is of one that was not; restore the state from your backup, "
+            f"or, to begin anew, remove the folder {copies[0].parent.parent}"
+        )

@@ -13,14 +13,16 @@ from reachable import reachable, tells
 
 from contracts.errors import Unusable
 from contracts.settings import Settings
+from contracts.snapshot import KeyRecord
 from controlplane.admin_token import AdminToken, make_token, read_token, token_file
-from controlplane.estate import Estate
+from controlplane.estate import Change, Changes, Estate, Kept
 from controlplane.vault import Vault, open_vault
 from custody import store
 from custody.reveal import REVEAL
 from custody.secret import Secret
 from custody.virtual_key import parse, used
 from extproc.edge.kek import KekFile, KekVariable, kek_of
+from extproc.edge.snapshot_copy import NAME
 
 EMPTY = Estate()
 
@@ -275,3 +277,18 @@ def test_a_first_start_on_a_full_disk_leaves_no_half_of_a_token(tmp_path: Path) 
     made = make_token(tmp_path / "d")
     assert made == read_token(token_file(tmp_path / "d"))
     assert [file.name for file in token_file(tmp_path / "d").parent.iterdir()] == ["admin-token"]
+
+
+def test_a_state_that_was_lost_is_not_begun_anew(tmp_path: Path) -> None:
+    """An empty one beside a plane's copy, and keys without the pepper they were hashed under: each refused with what to do."""
+    vault = open_vault(settings(tmp_path), EMPTY)
+    issued = vault.issue(vault.first_pepper())
+    key = KeyRecord(issued.public_id, "app", (issued.secret,), "search", "ranking", "dev", ("*",))
+    with pytest.raises(Unusable, match="holds keys and no pepper"):
+        open_vault(settings(tmp_path), Estate().after(Changes([Change("key", "app", None, Kept(key))])))
+    copy = settings(tmp_path).copy_of("extproc-0")
+    copy.mkdir(parents=True)
+    open_vault(settings(tmp_path), EMPTY)
+    (copy / NAME).write_bytes(b"of a snapshot")
+    with pytest.raises(Unusable, match="remove the folder"):
+        open_vault(settings(tmp_path), EMPTY)
