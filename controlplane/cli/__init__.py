@@ -22,7 +22,7 @@ from controlplane.cli.organisation import add_organisation
 from controlplane.cli.plane import add_plane
 from controlplane.cli.read import add_audit
 from controlplane.cli.team import add_teams
-from controlplane.cli.tree import Parser, Verbs, later, running, scripted, system, verb
+from controlplane.cli.tree import Parser, Verbs, configured, later, running, scripted, verb
 from controlplane.cli.vault import add_vault
 
 DONE, REFUSED, DOWN = 0, 1, 3
@@ -83,20 +83,20 @@ def parser() -> Parser:
 def _add_system(verbs: Verbs) -> None:
     """What starts something, or looks at a system that may not run."""
     part = "controlplane.cli.system"
-    verb(verbs, "up", "start every part of the system", later(part, "up"), system())
-    demo = verb(verbs, "demo", "the whole system with a mock provider, and three requests", later(part, "demo"), system())
+    verb(verbs, "up", "start every part of the system", later(part, "up"), configured())
+    demo = verb(verbs, "demo", "the whole system with a mock provider, and three requests", later(part, "demo"), configured())
     demo.add_argument("--once", action="store_true", help="stop after the three requests")
     mock = verb(verbs, "mock", "a mock provider", later(part, "mock"))
     mock.add_argument("--port", type=int, required=True, metavar="N", help="port on 127.0.0.1")
     told = "say what is wrong with settings, rules or a file"
-    check = verb(verbs, "check", told, later("controlplane.cli.check", "check"), system(), scripted())
+    check = verb(verbs, "check", told, later("controlplane.cli.check", "check"), configured(), scripted())
     check.add_argument("-f", "--file", type=Path, metavar="FILE", help="a declarative file to check too")
     verb(
         verbs,
         "doctor",
         "say what is wrong with this system, and what to do",
         later("controlplane.cli.doctor", "doctor"),
-        system(),
+        configured(),
         scripted(),
     )
     verb(verbs, "version", "the version", later(part, "version"), scripted())

@@ -58,7 +58,7 @@ def later(module: str, name: str) -> Run:
     return run
 
 
-def system() -> Parser:
+def configured() -> Parser:
     """Arguments of what reads the settings."""
     shared = Parser(add_help=False)
     shared.add_argument("-c", "--config", type=Path, metavar="FILE", help="settings; default ./portcullis.yaml where there is one")
