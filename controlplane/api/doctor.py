@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from contracts import VERSION
 from contracts.errors import Unusable
 from contracts.snapshot import CredentialRecord, KeyRecord, ModelRecord, ProviderRecord
 from controlplane.api.answers import exactly, old_secret_until
@@ -116,8 +117,8 @@ class Doctor:
 
 
 async def _traffic(listen: str) -> Check:
-    """A request without a key, as an app's: it goes through Envoy and extproc, is refused, and leaves a row as any other."""
-    status, _ = await ask(place_of(listen), "GET", "/v1/models")
+    """A request without a key: it goes through Envoy and extproc, is refused, and leaves a row like any other, which says who asked."""
+    status, _ = await ask(place_of(listen), "GET", "/v1/models", {"User-Agent": f"portcullis-doctor/{VERSION}"})
     if status == HTTPStatus.UNAUTHORIZED:
         return _all_well("gateway", f"asks for a key at {listen}")
     told = f"answers {status} where it should ask for a key" if status else "does not answer in time"

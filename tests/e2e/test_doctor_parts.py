@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from stack import Stack
+from stack import Stack, eventually
 
 
 def examined(gate: Stack) -> tuple[int, dict[str, str]]:
@@ -15,9 +15,11 @@ def examined(gate: Stack) -> tuple[int, dict[str, str]]:
 
 
 def test_a_running_system_asks_for_a_key(module_gate: Stack) -> None:
-    """Nothing is down, the way through Envoy and extproc among it."""
+    """Nothing is down, the way through Envoy and extproc among it; what was asked for on that way is a row that says who asked."""
     code, states = examined(module_gate)
     assert (code, states["gateway"], "down" in states.values()) == (0, "ok", False)
+    asked = "SELECT outcome, error_code FROM audit.requests WHERE user_agent LIKE 'portcullis-doctor/%'"
+    assert eventually(lambda: module_gate.query(asked), "its row") == [{"outcome": "refused", "error_code": "invalid_api_key"}]
 
 
 @pytest.mark.parametrize(("part", "found"), [("control", "control"), ("extproc", "gateway"), ("envoy", "gateway"), ("ingest", "ingest")])

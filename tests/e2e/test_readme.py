@@ -123,8 +123,8 @@ def test_a_reader_who_follows_it_governs_their_traffic(root: Path, desk: Desk, m
         assert "[EMAIL_ADDRESS" in received
         assert SECRET in received
         assert key not in received
-        assert "nothing is wrong" in desk.run(".venv/bin/portcullis doctor")
         revoked, table, sums, stats, check = (desk.run(line) for line in later)
+        assert "nothing is wrong" in desk.run(".venv/bin/portcullis doctor")
         assert fetch(desk.gateway, "GET", "/v1/models", authorization=f"Bearer {key}").status == 401
     assert "is revoked" in revoked
     assert table.splitlines()[1].split()[2:5] == ["ranking-dev", "gpt-4o-mini", "served"]
