@@ -7,10 +7,10 @@ from typing import Final
 
 from contracts.errors import GateUnavailable, Unusable
 from contracts.settings import Settings
-from contracts.snapshot import Snapshot
+from contracts.snapshot import CredentialRecord, Snapshot
 from custody import store
 from custody.envelope import Label
-from custody.keyring import Keyring, term_of
+from custody.keyring import Keyring, core_of, term_of
 from custody.secret import Secret
 from extproc.edge.kek import kek_of
 
@@ -18,9 +18,15 @@ log = logging.getLogger("extproc.credentials")
 
 UNUSABLE_CREDENTIAL: Final = "The gate can't use its own credential for this model. Tell whoever runs it."
 
+_Record = tuple[Label, bytes]
+"""A record and what stays of its sealed text whichever term it is under."""
+
 
 class Credentials:
-    """An opened secret is kept, as a Secret, while its record is in the newest snapshot.
+    """An opened secret is kept, as a Secret, while its record is in the newest snapshot, under whichever term.
+
+    So an exchange that began before a rotation finds its credential though the old term is gone. A record that stands under another's
+    name or version is not taken for the one that was opened.
 
     The vault's keys are read at the first need, and once more (for each snapshot) where a record comes under a term that is not among
     them: a rotation makes a term while planes run.
@@ -30,7 +36,8 @@ class Credentials:
         self._kek = kek_of(settings)
         self._keyring: Keyring | None = None
         self._missing: set[int] = set()
-        self._opened: dict[str, Secret] = {}
+        self._opened: dict[_Record, Secret] = {}
+        self._newest: dict[_Record, str] = {}
 
     def open(self, snapshot: Snapshot, name: str) -> Secret:
         """A provider's secret; empty where the model names no credential. Raises GateUnavailable where it can't be opened."""
@@ -39,23 +46,24 @@ class Credentials:
         record = snapshot.credentials.get(name)
         if record is None:
             raise GateUnavailable(UNUSABLE_CREDENTIAL)
-        known = self._opened.get(record.sealed)
+        label, same = _same(record)
+        known = self._opened.get((label, same))
         if known is not None:
             return known
         try:
-            secret = self.unsealed(store.credential(record.name, record.version), record.sealed)
+            secret = self.unsealed(label, self._newest.get((label, same), record.sealed))
         except Unusable as error:
             log.error("%s", error)  # noqa: TRY400 - the sentence says it all, and a trace could say more than it should
             raise GateUnavailable(UNUSABLE_CREDENTIAL) from None
-        self._opened[record.sealed] = secret
+        self._opened[label, same] = secret
         return secret
 
     def peppers(self, snapshot: Snapshot) -> dict[int, Secret]:
         """The peppers of the keys' hashes. Called as a snapshot is taken: forgets what it no longer holds. Raises Unusable."""
         self._missing.clear()
         peppers = {version: self.unsealed(store.pepper(version), sealed) for version, sealed in snapshot.peppers.items()}
-        held = {record.sealed for record in snapshot.credentials.values()}
-        self._opened = {sealed: secret for sealed, secret in self._opened.items() if sealed in held}
+        self._newest = {_same(record): record.sealed for record in snapshot.credentials.values()}
+        self._opened = {record: secret for record, secret in self._opened.items() if record in self._newest}
         return peppers
 
     def keyring(self) -> Keyring:
@@ -71,3 +79,7 @@ class Credentials:
             self._missing.add(term)
             self._keyring = self._kek.read()
         return self.keyring().open(label, sealed)
+
+
+def _same(record: CredentialRecord) -> _Record:
+    return store.credential(record.name, record.version), core_of(record.sealed)

@@ -284,16 +284,44 @@ async def test_a_plane_reads_the_keys_again_for_a_new_term(tmp_path: Path, monke
     (tmp_path / "vault" / "kek").rename(tmp_path / "vault" / "kept")
     (tmp_path / "vault" / "kek").write_bytes(old)
     (tmp_path / "vault" / "kek").chmod(0o600)
+    fresh = state.load().after(Changes([credential(vault, 7)]))
     for _ in range(3):
         with pytest.raises(GateUnavailable):
-            plane.open(shown(state.load()), "c1")
+            plane.open(shown(fresh), "c7")
     assert reads == 1
+    assert plane.open(shown(state.load()), "c1").reveal(REVEAL) == secret_of(1), "what was opened is known under its new term too"
     with pytest.raises(Unusable, match="key term 2, which this vault lacks; restore the file of keys that has it"):
         plane.peppers(shown(state.load()))
     (tmp_path / "vault" / "kept").rename(tmp_path / "vault" / "kek")
     plane.peppers(shown(state.load()))
-    assert plane.open(shown(state.load()), "c1").reveal(REVEAL) == secret_of(1)
+    assert plane.open(shown(fresh), "c7").reveal(REVEAL) == secret_of(7)
     assert plane.keyring().terms.keys() == {2}
+    state.close()
+
+
+async def test_an_exchange_from_before_a_rotation_finds_its_credential_after_it(tmp_path: Path) -> None:
+    """One that the plane had opened and one that it had not: the record of then is sealed under a term that is gone."""
+    settings = Settings(data=tmp_path)
+    state, vault = filled(settings, 3)
+    plane, before = Credentials(settings), shown(state.load())
+    plane.peppers(before)
+    plane.open(before, "c1")
+    await rotation(state, vault).kek(ACTOR)
+    plane.peppers(shown(state.load()))
+    assert [plane.open(before, name).reveal(REVEAL) for name in ("c1", "c2")] == [secret_of(1), secret_of(2)]
+    state.close()
+
+
+@pytest.mark.parametrize("moved", [{"name": "evil"}, {"name": "c1", "version": 2}])
+def test_an_opened_record_does_not_stand_in_for_another(tmp_path: Path, moved: dict[str, Any]) -> None:
+    """Whoever writes into the state can't have a secret by its sealed text under another name or version, though it was opened."""
+    settings = Settings(data=tmp_path)
+    state, _ = filled(settings, 2)
+    plane, snapshot = Credentials(settings), shown(state.load())
+    plane.open(snapshot, "c1")
+    copied = replace(snapshot.credentials["c1"], **moved)
+    with pytest.raises(GateUnavailable):
+        plane.open(replace(snapshot, credentials={copied.name: copied}), copied.name)
     state.close()
 
 

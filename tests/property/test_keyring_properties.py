@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from contracts.errors import Unusable
 from custody import envelope, store
 from custody.envelope import KEY_BYTES, NONCE_BYTES, REWRAP_DICE, SEAL_DICE, Label
-from custody.keyring import Keyring, term_of
+from custody.keyring import Keyring, core_of, term_of
 from custody.reveal import REVEAL
 from custody.secret import Secret
 
@@ -117,6 +117,7 @@ def test_a_rewrapped_record_needs_the_new_term_only(
     assert term_of(moved) == 2
     assert both.only_newest().open(label, moved).reveal(REVEAL) == secret
     assert envelope.read(moved).body == envelope.read(sealed).body
+    assert core_of(moved) == core_of(sealed)
     assert both.rewrap(label, moved, again) == moved
     with pytest.raises(Unusable, match="key term 1"):
         both.only_newest().open(label, sealed)
@@ -126,6 +127,7 @@ def test_every_record_has_a_key_of_its_own() -> None:
     """Who learns one data key opens one record."""
     ring, dice = ring_of(b"k" * 32), [bytes([number]) * SEAL_DICE for number in range(2)]
     one, two = (envelope.read(ring.seal(MAIN, Secret(b"same"), each)) for each in dice)
+    assert core_of(one.text()) != core_of(two.text())
     assert AESGCM(dice[0][:KEY_BYTES]).decrypt(one.nonce, one.body, MAIN.associated(b"secret")) == b"same"
     with pytest.raises(Unusable):
         ring.open(MAIN, envelope.Envelope(one.wrapped, two.nonce, two.body).text())
@@ -146,6 +148,7 @@ def test_what_was_never_sealed_is_refused(text: str) -> None:
     with pytest.raises(Unusable):
         ring_of(b"k" * KEY_BYTES).open(MAIN, text)
     assert term_of(text) >= 0
+    assert core_of(text) == text.encode() or envelope.read(text)
 
 
 class Service:
