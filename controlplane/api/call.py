@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
@@ -17,10 +17,13 @@ from controlplane.estate import Changes, Estate
 from controlplane.estate.plan_lines import lines_of
 from controlplane.governance import Edit, Governance
 from controlplane.governance.once import Made, Once, Reply, Replying, untold
+from controlplane.planes.snapshots import PlaneReport
 
 T = TypeVar("T")
 ACTOR: Final = web.RequestKey("actor", Actor)
 _LONGEST_KEY: Final = 255
+Absent = Callable[[Made], Awaitable[Sequence[PlaneReport]]]
+"""After a change: planes that it concerns and that can't be told."""
 
 
 def now() -> int:
@@ -46,8 +49,10 @@ def flag(request: web.Request, name: str) -> bool:
     return text == "true"
 
 
-async def changing(governance: Governance, request: web.Request, verb: str, edit: Edit, replying: Replying) -> web.Response:
-    """Make a change and answer as `replying` says, with what changed and what each plane said.
+async def changing(
+    governance: Governance, request: web.Request, verb: str, edit: Edit, replying: Replying, absent: Absent | None = None
+) -> web.Response:
+    """Make a change and answer as `replying` says, with what changed, what each plane said, and which of them are `absent`.
 
     If-Match and If-None-Match are checked by the edit (`guarded`); an Idempotency-Key is heeded here.
     """
@@ -59,7 +64,7 @@ async def changing(governance: Governance, request: web.Request, verb: str, edit
 
     done = await governance.change(actor, verb, edit, await once_of(request, replied))
     reply = done.reply or replied(done.made)
-    planes = [report.document() for report in done.planes]
+    planes = [report.document() for report in (*done.planes, *(await absent(done.made) if absent else ()))]
     return answered({**reply.document, "planes": planes}, reply.status, reply.headers)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,9 @@ from controlplane.estate import Changes, Estate
 from controlplane.estate import edits_keys as edits
 from controlplane.estate.edits_problems import NotThere
 from controlplane.governance import Governance
-from controlplane.governance.once import Reply
+from controlplane.governance.once import Made, Reply
+from controlplane.planes import Planes
+from controlplane.planes.snapshots import PlaneReport
 from controlplane.vault import Vault
 from custody.virtual_key import Issued
 
@@ -62,8 +64,8 @@ class _Issuing:
 class Keys:
     """The calls about virtual keys."""
 
-    def __init__(self, governance: Governance) -> None:
-        self._governance = governance
+    def __init__(self, governance: Governance, planes: Planes) -> None:
+        self._governance, self._planes = governance, planes
 
     async def create(self, request: web.Request) -> web.Response:
         """A fresh key, and its secret this once."""
@@ -87,10 +89,15 @@ class Keys:
         return await changing(self._governance, request, "key.rotate", edit, lambda made: issuing.reply(200, made.estate))
 
     async def revoke(self, request: web.Request) -> web.Response:
-        """Worthless on every connected plane by the time of the answer; `planes` names those that are late."""
+        """Worthless on every connected plane by the time of the answer; `planes` names those that are late, and those that are away."""
         name = name_in(request)
+
+        async def away(made: Made) -> Sequence[PlaneReport]:
+            record = made.estate.of(KIND)[name].record
+            return await self._planes.away(f"{record.team}/{record.project}") if isinstance(record, KeyRecord) else ()
+
         edit = guarded(request, KIND, name, lambda estate: edits.key_revoked(estate, name, now()))
-        return await changing(self._governance, request, "key.revoke", edit, showing(KIND, name))
+        return await changing(self._governance, request, "key.revoke", edit, showing(KIND, name), away)
 
     def endpoints(self) -> Iterator[Endpoint]:
         """All of them."""

@@ -37,17 +37,17 @@ class PlaneCalls:
         """Every plane that is connected or on record, by name; `in_force`: it goes by what is in force now."""
         publisher = self._governance.publisher
         connected = {report.plane: report for report in publisher.planes()}
-        record = {standing.plane.name: standing for standing in await self._planes.standing()}
+        record = await self._planes.on_record()
         found = []
         for name in sorted({*connected, *record}):
-            report, standing = connected.get(name), record.get(name)
-            enrolled = standing.plane.enrolled if standing else None
+            report, plane = connected.get(name), record.get(name)
+            enrolled = plane.enrolled if plane else None
             found.append(
                 {
                     "name": name,
                     "status": "connected" if report else "away" if enrolled else "waiting",
-                    "local": standing is None,
-                    "projects": list(standing.plane.projects) if standing else [],
+                    "local": plane is None,
+                    "projects": list(plane.projects) if plane else [],
                     "enrolled": enrolled,
                     "revision": report.revision if report else "",
                     "problem": report.problem if report else "",

@@ -32,7 +32,7 @@ def endpoints(governance: Governance, rotation: Rotation, planes: Planes) -> Seq
     found = [
         *File(governance).endpoints(),
         *Organisation(governance).endpoints(),
-        *Keys(governance).endpoints(),
+        *Keys(governance, planes).endpoints(),
         *Credentials(governance).endpoints(),
         *(endpoint for kind in BODIES for endpoint in Records(governance, kind).endpoints()),
         *Projects(governance).endpoints(),

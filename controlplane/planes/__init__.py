@@ -17,7 +17,6 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from contracts.enrolment import EnrolToken
@@ -25,7 +24,7 @@ from contracts.errors import Unusable
 from contracts.events import AdminEvent
 from controlplane.planes.authority import Peer, Signer, new_authority, peer_of
 from controlplane.planes.door import Door, Visit, listener_at
-from controlplane.planes.snapshots import GREETING_S, Publisher
+from controlplane.planes.snapshots import GREETING_S, PlaneReport, Publisher
 from controlplane.planes.view import Reseal
 from controlplane.state import State
 from controlplane.state.values import KeptAnswer, Plane
@@ -36,6 +35,7 @@ from custody.keyring import Keyring
 from custody.secret import Secret
 from extproc.edge.snapshot_wire import framed, message, read_message, receive
 
+AWAY: Final = "is not connected and goes by what it had; a plane that is gone for good is forgotten by `portcullis plane remove`"
 TOKEN_S: Final = 3600
 """How long a token may be used."""
 _FIRST_BYTES: Final = 64 << 10
@@ -47,30 +47,6 @@ Answering = Callable[[str], KeptAnswer | None]
 """What a call that made this token is answered, as it is kept; None: it isn't."""
 Told = Callable[[str, str], Sequence[AdminEvent]]
 """Verb and plane → the events to keep."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlaneStanding:
-    """A plane on record. `state`: waiting (for its token to be used) | enrolled. `connected`: it is being told now."""
-
-    plane: Plane
-    connected: bool
-    revision: str
-
-    def document(self) -> dict[str, Any]:
-        """The JSON object for people; nothing in it opens anything."""
-        plane = self.plane
-        return {
-            "name": plane.name,
-            "projects": list(plane.projects),
-            "state": "enrolled" if plane.enrolled else "waiting",
-            "enrolled": plane.enrolled,
-            "token_until": None if plane.enrolled else plane.token_until,
-            "created": plane.created,
-            "creator": plane.creator,
-            "connected": self.connected,
-            "revision": self.revision,
-        }
 
 
 class Planes:
@@ -105,11 +81,19 @@ class Planes:
         await self._publisher.hang_up(name)
         return there
 
-    async def standing(self) -> list[PlaneStanding]:
-        """All planes on record."""
-        connected = {report.plane: report.revision for report in self._publisher.planes()}
-        planes = await asyncio.to_thread(self._state.planes)
-        return [PlaneStanding(plane, name in connected, connected.get(name, "")) for name, plane in planes.items()]
+    async def on_record(self) -> Mapping[str, Plane]:
+        """All planes that may come, by name."""
+        return await asyncio.to_thread(self._state.planes)
+
+    async def away(self, project: str) -> list[PlaneReport]:
+        """Enrolled planes that get this project's records ("team/project") and are not connected: nobody can tell them anything now."""
+        connected = {report.plane for report in self._publisher.planes()}
+        record = await self.on_record()
+        return [
+            PlaneReport(name, "", AWAY)
+            for name, plane in sorted(record.items())
+            if plane.enrolled and name not in connected and (not plane.projects or project in plane.projects)
+        ]
 
     async def signer(self) -> Signer:
         """What signs; made at the first need."""

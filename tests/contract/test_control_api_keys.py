@@ -12,7 +12,10 @@ from uuid import uuid4
 
 import pytest
 
+from contracts.settings import Settings
 from contracts.snapshot import LiveSecret
+from controlplane.state import State
+from controlplane.state.values import Plane
 from custody import virtual_key
 from extproc.edge.snapshot_wire import framed, message, receive
 from tests.contract.control_parts import ControlPart, free_port, soon
@@ -94,6 +97,22 @@ async def test_a_revocation_names_the_plane_that_is_late(control: ControlPart) -
     assert [(each["plane"], bool(each["problem"])) for each in revoked["planes"]] == [("deaf", True)]
     writer.close()
     await writer.wait_closed()
+
+
+def test_a_revocation_names_the_planes_that_are_away(control: ControlPart) -> None:
+    """One that gets the key's project and is not connected may still take the key; one of another project never could."""
+    assert control.ask("POST", f"{API}/keys", BODY)[0] == 201
+    control.stop()
+    state = State.open(Settings(data=control.data))
+    planes = [Plane("far", ("search/ranking",), enrolled=1), Plane("other", ("else/where",), enrolled=1), Plane("waiting")]
+    for each in planes:
+        state.put_plane(each, [], fresh=True)
+    state.close()
+    control.start()
+    revoked = control.ask("POST", f"{API}/keys/k/revoke")[1]
+    assert [(each["plane"], "not connected" in each["problem"]) for each in revoked["planes"]] == [("far", True)]
+    for each in planes:
+        assert control.ask("DELETE", f"{API}/planes/{each.name}")[0] == 200
 
 
 def test_a_secret_is_shown_once_and_kept_nowhere(control: ControlPart, once: dict[str, str]) -> None:

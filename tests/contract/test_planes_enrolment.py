@@ -47,8 +47,11 @@ async def test_a_token_becomes_a_plane_of_its_projects(elsewhere: Elsewhere) -> 
         assert there.teams["search"] == TeamRecord("search", ("ranking",))
         assert part.credentials.open(there, "main").reveal(REVEAL) == SECRET.encode()
         assert there.credentials["main"].sealed != elsewhere.told.estate.of("credential")["main"].record.sealed  # type: ignore[union-attr]
-        standing = (await elsewhere.planes.standing())[0].document()
-        assert (standing["name"], standing["state"], standing["connected"]) == ("far", "enrolled", True)
+        assert (await elsewhere.planes.on_record())["far"].enrolled
+        assert await elsewhere.planes.away("search/ranking") == []
+    await soon(lambda: not elsewhere.told.publisher.planes())
+    assert [report.plane for report in await elsewhere.planes.away("search/ranking")] == ["far"]
+    assert await elsewhere.planes.away("search/suggest") == []
 
 
 async def test_what_changes_reaches_it_and_what_is_others_does_not(elsewhere: Elsewhere) -> None:
