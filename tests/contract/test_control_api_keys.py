@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -84,6 +85,33 @@ async def test_a_key_works_on_the_plane_when_its_answer_comes_and_not_after_its_
         assert (revoked["key"]["status"], [each["problem"] for each in revoked["planes"]]) == ("revoked", [""])
         assert not used(part, rotated["secret"], 0)
         assert not used(part, made["secret"], 0)
+
+
+async def test_two_hundred_calls_at_once_are_made_one_by_one_and_each_is_told(control: ControlPart) -> None:
+    """A hundred keys are made, and a hundred revoked, by forty callers: none is lost, none is half made, each is an event of its own."""
+    names = [f"many-{number}" for number in range(100)]
+    async with plane(control.data) as part:
+        await soon(lambda: part.taken)
+        loop = asyncio.get_running_loop()
+
+        async def at_once(verb: str, *calls: tuple[str, object]) -> list[tuple[int, Any]]:
+            with ThreadPoolExecutor(40) as callers:
+                return await asyncio.gather(
+                    *(loop.run_in_executor(callers, control.ask, "POST", f"{API}/{verb}{path}", body) for path, body in calls)
+                )
+
+        made = await at_once("keys", *(("", {**BODY, "name": name}) for name in names))
+        assert {status for status, _ in made} == {201}
+        assert len({answer["key"]["id"] for _, answer in made}) == 100
+        assert all(used(part, answer["secret"], 0) for _, answer in made)
+        again = [(f"/{name}/revoke", None) for name in names[:50]] + [("", {**BODY, "name": name}) for name in names[50:]]
+        answers = await at_once("keys", *again)
+        assert [status for status, _ in answers] == [200] * 50 + [409] * 50
+        assert [bool(used(part, answer["secret"], 0)) for _, answer in made] == [False] * 50 + [True] * 50
+    state = State.open(Settings(data=control.data))
+    counts = Counter(event.verb for event in state.waiting_events(1000) if event.name in names)
+    state.close()
+    assert counts == {"key.create": 100, "key.revoke": 50}
 
 
 async def test_a_revocation_names_the_plane_that_is_late(control: ControlPart) -> None:
