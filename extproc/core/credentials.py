@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from contracts.errors import GateUnavailable
-from contracts.snapshot import CredentialRecord, KeyRecord, ModelRecord
-from extproc.core.world import World
+from contracts.snapshot import KeyRecord, ModelRecord, Snapshot
+from extproc.core.world import Circle, World
 
 NONE_OPEN: Final = "The gate has no credential for this model that your key's project may use now. Tell whoever runs the gate."
-
-
-@dataclass(frozen=True, slots=True)
-class Circle:
-    """Credentials that are used in turn, by name, in the order of their names. `name` tells one circle from another."""
-
-    name: str
-    members: tuple[str, ...]
 
 
 def open_to(world: World, model: ModelRecord, key: KeyRecord) -> Circle:
@@ -26,18 +17,22 @@ def open_to(world: World, model: ModelRecord, key: KeyRecord) -> Circle:
     The one that the model names, else those of its provider: those of the key's project alone where there are any, else those of
     no project. Raises GateUnavailable where there are some and none of them is open: another's is never used instead.
     """
-    there = _named(world, model) if model.credential else world.credentials.get(model.provider, ())
-    if not there and not model.credential:
-        return Circle(model.provider, ())
     project = f"{key.team}/{key.project}"
-    own = [record for record in there if record.project == project]
-    members = tuple(record.name for record in own or [record for record in there if not record.project] if not record.draining)
-    if not members:
+    if model.credential:
+        circle = Circle(model.provider, _named(world.snapshot, model, project))
+    else:
+        own, shared = (world.circles.get((model.provider, whose)) for whose in (project, ""))
+        if shared is None:
+            return Circle(model.provider, ())
+        circle = own or shared
+    if not circle.members:
         raise GateUnavailable(NONE_OPEN, reasons=("no_credential",))
-    return Circle(f"{model.provider} {project}" if own else model.provider, members)
+    return circle
 
 
-def _named(world: World, model: ModelRecord) -> tuple[CredentialRecord, ...]:
-    """The model's own credential, if it is there and its provider's: a secret is shown to nobody else."""
-    record = world.snapshot.credentials.get(model.credential)
-    return (record,) if record and record.provider == model.provider else ()
+def _named(snapshot: Snapshot, model: ModelRecord, project: str) -> tuple[str, ...]:
+    """The model's own credential, if it is there, open, and its provider's: a secret is shown to nobody else."""
+    record = snapshot.credentials.get(model.credential)
+    if record is None or record.provider != model.provider or record.draining or record.project not in ("", project):
+        return ()
+    return (record.name,)

@@ -46,7 +46,7 @@ from extproc.core.effects import (
 )
 from extproc.core.events import Gone, RequestBody, RequestHead, ResponseHead
 from extproc.core.trail import Trail, keyless
-from extproc.core.world import Asker, World
+from extproc.core.world import Asker, Circle, World
 
 
 async def exchange(world: World, head: RequestHead) -> None:
@@ -248,7 +248,7 @@ async def cleaned(trail: Trail, raw: bytes, reading: prompt.Reading, verdict: Ve
     return clean
 
 
-async def chosen(trail: Trail, circle: credentials.Circle) -> str:
+async def chosen(trail: Trail, circle: Circle) -> str:
     """The credential whose turn it is, on the row before it is used; empty where the provider has none."""
     name = ""
     if len(circle.members) > 1:

@@ -29,9 +29,8 @@ from playbook import (
 
 from contracts.snapshot import CredentialRecord
 from extproc.core import credentials
-from extproc.core.credentials import Circle
 from extproc.core.effects import OpenRoute, PassAnswerHead, PassBody, PassHead, TakeTurn
-from extproc.core.world import World
+from extproc.core.world import Circle, World
 
 KEY = next(iter(SNAPSHOT.keys.values()))
 FREE = replace(SNAPSHOT.models["cheap"], credential="")

@@ -28,8 +28,8 @@ from contracts.snapshot import (
 from contracts.usage import Price, Tier
 from controlplane.estate import Change, Changes, Estate, Kept
 from controlplane.planes.view import CHANGES, NOBODYS, View
-from extproc.core.credentials import Circle, open_to
-from extproc.core.world import World
+from extproc.core.credentials import open_to
+from extproc.core.world import Circle, World
 from extproc.edge.snapshot_build import Assembly, batches, begin, end, frames_of
 from extproc.edge.snapshot_wire import Item, packed, piece, unpacked
 
