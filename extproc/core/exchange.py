@@ -9,6 +9,7 @@ verdict, the redaction and the intent record. Envoy routes to no provider withou
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from contracts.audit import Intent
@@ -225,11 +226,12 @@ def permitted(verdict: Verdict) -> None:
         return
     said_why = "; ".join(reason.message for reason in verdict.reasons) or "No rule allows this request."
     codes = tuple(reason.code for reason in verdict.reasons)
-    if set(codes) == {UnsupportedFeature.code}:
-        raise UnsupportedFeature(said_why, reasons=codes)
-    if set(codes) == {UnpricedModel.code}:
-        raise UnpricedModel(said_why, reasons=codes)
-    raise NotAllowed(said_why, reasons=codes)
+    kind = OF_RULES.get(codes[0], NotAllowed) if len(set(codes)) == 1 else NotAllowed
+    raise kind(said_why, reasons=codes)
+
+
+OF_RULES: Final[Mapping[str, type[Refused]]] = {kind.code: kind for kind in (UnsupportedFeature, UnpricedModel)}
+"""Refusals that have the name of a rule's reason, where that is the only one."""
 
 
 async def cleaned(trail: Trail, raw: bytes, reading: prompt.Reading, verdict: Verdict, model: ModelRecord, asker: Asker) -> bytes:
