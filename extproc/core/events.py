@@ -6,6 +6,10 @@ Heads hold the app's key and bodies hold text, so neither is shown when an event
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
+
+SECOND: Final = 1_000_000_000
+"""In ns, as times of events are."""
 
 Headers = tuple[tuple[str, str], ...]
 """Names are lower case, as HTTP/2 and Envoy have them; pseudo-headers (`:path` …) are among them."""
@@ -23,6 +27,11 @@ class RequestHead:
     end: bool
     source_address: str
     envoy_id: str
+
+    @property
+    def seconds(self) -> int:
+        """`time` in whole seconds."""
+        return self.time // SECOND
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,7 +181,7 @@ def policy_input(
         model=model.name,
         provider=model.provider,
         upstream_model=model.upstream,
-        priced=priced(route, model, head.time // 1_000_000_000),
+        priced=priced(route, model, head.seconds),
         stream=call.stream,
         source_address=head.source_address,
         time_ns=head.time,

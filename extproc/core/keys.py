@@ -20,7 +20,7 @@ def known(world: World, head: RequestHead) -> Asker:
     if presented is None or not world.peppers:
         raise InvalidApiKey
     key = world.snapshot.keys.get(presented.public_id)
-    now = head.time // 1_000_000_000
+    now = head.seconds
     used = virtual_key.used(world.peppers, presented, key.secrets if key else (), now)
     if key is None or used is None or not _in_force(world.snapshot, key, now):
         raise InvalidApiKey

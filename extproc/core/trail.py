@@ -14,12 +14,12 @@ from contracts.audit import AuditRow
 from contracts.errors import Refused, UpstreamError, UpstreamTimeout
 from contracts.policy import Verdict
 from contracts.snapshot import ModelRecord, Snapshot
-from contracts.usage import NANO, Usage, usd
+from contracts.usage import Usage, usd
 from extproc.core import headers
 from extproc.core.answer import estimated_tokens
 from extproc.core.dialects import Call, Route
 from extproc.core.effects import Next, Reply
-from extproc.core.events import Event, RequestHead, ResponseHead
+from extproc.core.events import SECOND, Event, RequestHead, ResponseHead
 from extproc.core.world import Asker
 from extproc.redact.kept import told
 
@@ -174,7 +174,7 @@ class Trail:
         row.web_searches, row.file_searches = min(known.web_searches, _MOST_32), min(known.file_searches, _MOST_32)
         if route.price == "free":
             row.price_version = FREE
-        elif price := model.price_at(row.time // NANO):
+        elif price := model.price_at(row.time // SECOND):
             row.cost_nanousd, row.price_version = min(price.cost(known), _MOST_64), price.version
 
     @property
