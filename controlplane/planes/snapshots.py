@@ -18,8 +18,7 @@ from typing import Any, Final
 from contracts.snapshot import KeyRecord
 from controlplane.estate import Changes, Estate
 from controlplane.planes.view import Projects, Reseal, Shown, View
-from extproc.edge.snapshot_build import batches, begin, end
-from extproc.edge.snapshot_wire import STILL, STILL_S, Item, framed, piece, read_message, receive
+from extproc.edge.snapshot_wire import STILL, STILL_S, Item, batches, begin, end, framed, piece, read_message, receive
 from extproc.edge.unix_socket import bind, leave
 
 log = logging.getLogger("control.snapshots")

@@ -151,8 +151,8 @@ class Follower:
         while True:
             push = await pushes.get()
             problem = push.trouble or await self._keep(push)
-            in_force = "" if push.trouble else push.snapshot.revision
-            writer.write(framed(message({"revision": push.snapshot.revision, "in_force": in_force or self.revision, "problem": problem})))
+            in_force = self.revision if push.trouble else push.snapshot.revision
+            writer.write(framed(message({"revision": push.snapshot.revision, "in_force": in_force, "problem": problem})))
             pushes.task_done()
 
     async def _keep(self, push: Push) -> str:

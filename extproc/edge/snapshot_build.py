@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -14,10 +13,11 @@ from extproc.edge.snapshot_keys import Keys
 from extproc.edge.snapshot_wire import (
     ORGANISATION,
     PEPPER,
-    PIECE,
     Item,
+    batches,
+    begin,
+    end,
     is_piece,
-    message,
     packed,
     piece,
     read_message,
@@ -144,23 +144,6 @@ def frames_of(snapshot: Snapshot, epoch: str) -> Iterator[bytes]:
     for items in batches(_items(snapshot), _COPIED):
         yield piece(items)
     yield end(snapshot.revision)
-
-
-def begin(revision: str, epoch: str, base: str) -> bytes:
-    """The frame that a push begins with; no `base`: it holds everything."""
-    return message({"begin": {"revision": revision, "epoch": epoch, "base": base}})
-
-
-def end(revision: str) -> bytes:
-    """The frame that a push ends with."""
-    return message({"end": revision})
-
-
-def batches(items: Iterable[Item], most: int = PIECE) -> Iterator[list[Item]]:
-    """Items by the piece."""
-    left = iter(items)
-    while batch := list(islice(left, most)):
-        yield batch
 
 
 def _items(snapshot: Snapshot) -> Iterator[Item]:

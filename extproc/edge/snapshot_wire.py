@@ -22,8 +22,9 @@ dead. A plane tells {"rehashed": {key id: {"old": hash, "new": word}}} of keys t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import MISSING, fields
+from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -80,6 +81,23 @@ def read_message(body: bytes) -> dict[str, Any]:
     if not isinstance(said, dict):
         raise TypeError("the message is no object")
     return said
+
+
+def begin(revision: str, epoch: str, base: str) -> bytes:
+    """The frame that a push begins with; no `base`: it holds everything."""
+    return message({"begin": {"revision": revision, "epoch": epoch, "base": base}})
+
+
+def end(revision: str) -> bytes:
+    """The frame that a push ends with."""
+    return message({"end": revision})
+
+
+def batches(items: Iterable[Item], most: int = PIECE) -> Iterator[list[Item]]:
+    """Items by the piece."""
+    left = iter(items)
+    while batch := list(islice(left, most)):
+        yield batch
 
 
 def is_piece(body: bytes) -> bool:

@@ -16,9 +16,9 @@ from custody.keyring import Keyring, term_of
 from custody.reveal import REVEAL
 from custody.secret import Secret
 from extproc.edge import snapshot_copy
-from extproc.edge.snapshot_build import Assembly, Push, begin, end
+from extproc.edge.snapshot_build import Assembly, Push
 from extproc.edge.snapshot_copy import Copy
-from extproc.edge.snapshot_wire import piece, read_message
+from extproc.edge.snapshot_wire import begin, end, piece, read_message
 from tests.contract.planes_parts import SECRET, control, estate_of, key, keyring_of, plane, put, revoked, soon
 
 

@@ -30,8 +30,8 @@ from controlplane.estate import Change, Changes, Estate, Kept
 from controlplane.planes.view import CHANGES, NOBODYS, View
 from extproc.core.credentials import open_to
 from extproc.core.world import Circle, World
-from extproc.edge.snapshot_build import Assembly, batches, begin, end, frames_of
-from extproc.edge.snapshot_wire import Item, packed, piece, unpacked
+from extproc.edge.snapshot_build import Assembly, frames_of
+from extproc.edge.snapshot_wire import Item, batches, begin, end, packed, piece, unpacked
 
 MINE = frozenset({"search/ranking"})
 NAMES = st.sampled_from(["a", "b", "a-c", "ß\t\n"])
