@@ -70,7 +70,7 @@ class Plane:
             gc.freeze()  # a collection that walked them would hold up requests; without this they are walked once a while
 
     def _world(self, snapshot: Snapshot) -> World:
-        return World(snapshot, self.limits, self.name, VERSION, self.credentials.peppers(snapshot))
+        return World(snapshot, self.limits, self.name, VERSION, self.credentials.take(snapshot))
 
 
 async def run(settings: Settings, place: Place) -> None:

@@ -58,8 +58,8 @@ class Credentials:
         self._opened[label, same] = secret
         return secret
 
-    def peppers(self, snapshot: Snapshot) -> dict[int, Secret]:
-        """The peppers of the keys' hashes. Called as a snapshot is taken: forgets what it no longer holds. Raises Unusable."""
+    def take(self, snapshot: Snapshot) -> dict[int, Secret]:
+        """Go by this snapshot from now on, and forget what it no longer holds; the peppers of its keys' hashes. Raises Unusable."""
         self._missing.clear()
         peppers = {version: self.unsealed(store.pepper(version), sealed) for version, sealed in snapshot.peppers.items()}
         self._newest = {_same(record): record.sealed for record in snapshot.credentials.values()}

@@ -117,7 +117,7 @@ async def plane(
     copy = Copy(settings.copy_of(name), name, kek_of(settings).read)
 
     def take(snapshot: Snapshot) -> None:
-        part.credentials.peppers(snapshot)
+        part.credentials.take(snapshot)
         on_snapshot(snapshot)
         part.taken.append(snapshot)
 

@@ -65,7 +65,7 @@ def used(part: PlanePart, text: str, now: int) -> LiveSecret | None:
     presented = virtual_key.parse(text)
     assert presented is not None
     record = snapshot.keys.get(presented.public_id)
-    return virtual_key.used(part.credentials.peppers(snapshot), presented, record.secrets if record else (), now)
+    return virtual_key.used(part.credentials.take(snapshot), presented, record.secrets if record else (), now)
 
 
 async def test_a_key_works_on_the_plane_when_its_answer_comes_and_not_after_its_revocation(control: ControlPart) -> None:

@@ -32,7 +32,7 @@ async def test_an_apply_is_in_force_on_the_plane_when_its_answer_comes(control: 
         assert presented is not None
         record = part.taken[-1].keys[presented.public_id]
         assert (record.name, record.models) == ("one", ("cheap",))
-        assert virtual_key.used(part.credentials.peppers(part.taken[-1]), presented, record.secrets, 0)
+        assert virtual_key.used(part.credentials.take(part.taken[-1]), presented, record.secrets, 0)
         await applied(control, FILE.replace("  one: {team: search, project: ranking, environment: dev, models: [cheap]}\n", ""))
         assert presented.public_id not in part.taken[-1].keys
 

@@ -275,7 +275,7 @@ async def test_a_plane_reads_the_keys_again_for_a_new_term(tmp_path: Path, monke
         return read(kek)
 
     monkeypatch.setattr(KekFile, "read", counted)
-    plane.peppers(shown(state.load()))
+    plane.take(shown(state.load()))
     assert plane.open(shown(state.load()), "c1").reveal(REVEAL) == secret_of(1)
     assert reads == 1
     old = (tmp_path / "vault" / "kek").read_bytes()
@@ -291,9 +291,9 @@ async def test_a_plane_reads_the_keys_again_for_a_new_term(tmp_path: Path, monke
     assert reads == 1
     assert plane.open(shown(state.load()), "c1").reveal(REVEAL) == secret_of(1), "what was opened is known under its new term too"
     with pytest.raises(Unusable, match="key term 2, which this vault lacks; restore the file of keys that has it"):
-        plane.peppers(shown(state.load()))
+        plane.take(shown(state.load()))
     (tmp_path / "vault" / "kept").rename(tmp_path / "vault" / "kek")
-    plane.peppers(shown(state.load()))
+    plane.take(shown(state.load()))
     assert plane.open(shown(fresh), "c7").reveal(REVEAL) == secret_of(7)
     assert plane.keyring().terms.keys() == {2}
     state.close()
@@ -304,10 +304,10 @@ async def test_an_exchange_from_before_a_rotation_finds_its_credential_after_it(
     settings = Settings(data=tmp_path)
     state, vault = filled(settings, 3)
     plane, before = Credentials(settings), shown(state.load())
-    plane.peppers(before)
+    plane.take(before)
     plane.open(before, "c1")
     await rotation(state, vault).kek(ACTOR)
-    plane.peppers(shown(state.load()))
+    plane.take(shown(state.load()))
     assert [plane.open(before, name).reveal(REVEAL) for name in ("c1", "c2")] == [secret_of(1), secret_of(2)]
     state.close()
 
