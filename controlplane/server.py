@@ -30,7 +30,8 @@ from controlplane.governance.events import plane_event
 from controlplane.planes import Planes
 from controlplane.state import State
 from controlplane.state.outbox import Outbox
-from controlplane.vault.runs import Rehashes, rotation_of
+from controlplane.vault.beside import rotation_of
+from controlplane.vault.rehashes import Rehashes
 from extproc.config import load, near_misses
 from extproc.edge.vault_file import private_folder
 

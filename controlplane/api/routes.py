@@ -21,7 +21,7 @@ from controlplane.api.records import BODIES, Projects, Records
 from controlplane.api.vault import Vaults
 from controlplane.governance import Governance
 from controlplane.planes import Planes
-from controlplane.vault.rotate import Rotation
+from controlplane.vault.rotation import Rotation
 
 _ITSELF: Final = "/openapi.json"
 

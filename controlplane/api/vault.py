@@ -17,7 +17,7 @@ from controlplane.api.reader import read
 from controlplane.api.types import VaultRotation
 from controlplane.governance import Governance
 from controlplane.governance.once import Reply
-from controlplane.vault.rotate import Rotation
+from controlplane.vault.rotation import Rotation
 
 _AT_ONCE_S: Final = 1.0
 """A rotation that is over or fails within this is told so in the answer; a longer one goes on behind it."""

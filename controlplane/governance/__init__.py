@@ -27,7 +27,7 @@ from controlplane.planes.snapshots import PlaneReport, Publisher, Rehashed
 from controlplane.state import State
 from controlplane.state.values import Stale, Unsettled
 from controlplane.vault import Vault, open_vault
-from controlplane.vault.rotation import settled
+from controlplane.vault.terms import settled
 
 log = logging.getLogger("control.governance")
 

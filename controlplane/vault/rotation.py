@@ -1,123 +1,181 @@
-"""What a rotation of the vault's keys has left to do, and the next step of it. No disk, no clock; the dice are the vault's.
+"""Carries a rotation of the vault's keys out while traffic runs, and says how far it is.
 
-    a new term in the file of keys ─► records move to it, some at a time ─► every plane has them ─► older terms leave the file
-
-A record says its own term, so the state of a rotation is the records themselves: whoever starts it again goes on where it stopped.
-Moving a record to another term changes no secret, so its version and its ETag stay.
+It may die at any moment: the file of keys holds the older terms until nothing is left under them, and the next
+`portcullis vault rotate` goes on where this one stopped (controlplane/vault/terms.py).
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import islice
-from typing import Final
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
 
-from contracts.snapshot import CredentialRecord, KeyRecord
-from controlplane.estate import Change, Changes, Estate
-from controlplane.state.values import Stale
+from contracts.errors import Unusable
+from controlplane.actor import Actor
+from controlplane.estate import Changes, Estate
 from controlplane.vault import Vault
-from custody import store
-from custody.envelope import Label
-from custody.keyring import term_of
+from controlplane.vault import peppers as vault_peppers
+from controlplane.vault.terms import Moved, Sealed, left, next_changes, next_moves, sealed_in, under, unfinished
 
-BATCH: Final = 100
-"""Records that move in one step: one transaction, one message to the planes."""
+PATIENCE_S: Final = 5.0
+"""How long a rotation waits for planes to put the last step in force before it leaves the older terms to the next call."""
+_LOOK_EVERY_S: Final = 0.05
+_NOT_YET: Final = (
+    "older terms stay in the file of keys until nothing is left under them and every connected plane has the new ones; run"
+    " `portcullis vault rotate` again"
+)
+
+
+class Governed(Protocol):
+    """The one way of every change."""
+
+    estate: Estate
+    """As it is now."""
+
+    async def change(self, actor: Actor, verb: str, edit: Callable[[Estate], Changes]) -> Any:
+        """Make the change that `edit` gives of the estate as it then is; none where it gives none. Raises Unusable."""
+
+
+class Beside(Protocol):
+    """What is kept sealed beside the estate: planes' keys, the authority's, answers of idempotent calls. All methods block."""
+
+    def sealed(self) -> Sequence[Sealed]:
+        """All of it."""
+
+    def move(self, moved: Sequence[Moved]) -> None:
+        """Put `new` where `old` still is; what has changed since stays as it is. Raises Unusable."""
+
+    def forget(self) -> None:
+        """Let what was overwritten leave the disk, the estate's too. Raises Unusable."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
-    """A sealed record, wherever it is kept."""
+class Progress:
+    """Of a rotation: `state` is idle | running | unfinished; `waiting_for`: planes that are behind; `note`: what is for a person to do."""
 
-    label: Label
-    text: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """A record that is now `new` where it was `old`."""
-
-    label: Label
-    old: str = field(repr=False)
-    new: str = field(repr=False)
+    state: str = "idle"
+    term: int = 0
+    total: int = 0
+    moved: int = 0
+    waiting_for: tuple[str, ...] = ()
+    note: str = ""
 
 
-def sealed_in(estate: Estate) -> Iterator[Sealed]:
-    """Every sealed record of the estate: peppers, then credentials."""
-    for version, text in sorted(estate.peppers.items()):
-        yield Sealed(store.pepper(version), text)
-    for kept in estate.of("credential").values():
-        if isinstance(kept.record, CredentialRecord):
-            yield Sealed(store.credential(kept.record.name, kept.record.version), kept.record.sealed)
+@dataclass(slots=True)
+class Rotation:
+    """The rotations of one control process. One runs at a time; only one control process at a time may run them.
 
-
-def under(records: Sequence[Sealed]) -> dict[int, dict[str, int]]:
-    """How many records of each kind are under each term. Term 0: what is no sealed record."""
-    counts = Counter((term_of(record.text), record.label.kind) for record in records)
-    found: dict[int, dict[str, int]] = {}
-    for (term, kind), count in sorted(counts.items()):
-        found.setdefault(term, {})[kind] = count
-    return found
-
-
-def left(vault: Vault, records: Sequence[Sealed]) -> list[Sealed]:
-    """Those that are not under the newest term."""
-    return [record for record in records if term_of(record.text) != vault.keyring.newest]
-
-
-def unfinished(vault: Vault, records: Sequence[Sealed]) -> bool:
-    """Whether a rotation was begun and is not over: a record is under an older term, or the keys of one are still there."""
-    return bool(left(vault, records)) or len(vault.keyring.terms) > 1
-
-
-def next_changes(vault: Vault, estate: Estate, most: int = BATCH) -> Changes:
-    """Move the next `most` records of the estate to the newest term; nothing where all are. Raises Unusable: which can't be opened."""
-    newest = vault.keyring.newest
-    peppers = {version: text for version, text in estate.peppers.items() if term_of(text) != newest}
-    changes = list(islice(_moved_credentials(vault, estate), max(0, most - len(peppers))))
-    if not peppers:
-        return Changes(changes)
-    moved = {version: vault.rewrap(store.pepper(version), text) for version, text in peppers.items()}
-    return Changes(changes, peppers={**estate.peppers, **moved})
-
-
-def _moved_credentials(vault: Vault, estate: Estate) -> Iterator[Change]:
-    for name, kept in estate.of("credential").items():
-        record = kept.record
-        if isinstance(record, CredentialRecord) and term_of(record.sealed) != vault.keyring.newest:
-            sealed = vault.rewrap(store.credential(record.name, record.version), record.sealed)
-            yield Change("credential", name, kept, replace(kept, record=replace(record, sealed=sealed)))
-
-
-def next_moves(vault: Vault, records: Sequence[Sealed], most: int = BATCH) -> list[Moved]:
-    """The same for records that are kept beside the estate."""
-    return [Moved(record.label, record.text, vault.rewrap(record.label, record.text)) for record in left(vault, records)[:most]]
-
-
-def settled(vault: Vault, estate: Estate, changes: Changes) -> Changes:
-    """What may be committed of `changes`: sealed under the newest term, hashed under peppers that are there.
-
-    A call seals and hashes before it is its turn; a rotation may have come between. Applied to every change, in the place where
-    they are made one after the other, so that a term or a pepper can be dropped once nothing is left under it.
-
-    Raises:
-        Stale: a key was hashed under a pepper that is gone since.
-        Unusable: a record was sealed under a term that is gone since.
+    `behind` names the connected planes that have not put the newest revision in force.
     """
-    peppers = estate.peppers if changes.peppers is None else changes.peppers
-    return replace(
-        changes,
-        records=[_settled(vault, peppers, change) for change in changes.records],
-        peppers=None if changes.peppers is None else {at: vault.rewrap(store.pepper(at), text) for at, text in changes.peppers.items()},
-    )
+
+    vault: Vault
+    governed: Governed
+    beside: Beside
+    behind: Callable[[], Sequence[str]]
+    patience_s: float = PATIENCE_S
+    progress: Progress = field(default_factory=Progress)
+
+    async def kek(self, actor: Actor) -> Progress:
+        """Make a new term, move every sealed record to it, forget the older terms; or finish what an earlier call began.
+
+        Raises Unusable: another runs, a record can't be opened, or the keys are a variable and it has no new term.
+        """
+        with self._alone():
+            records = await self.records()
+            if not unfinished(self.vault, records):
+                await asyncio.to_thread(self.vault.add_term)
+            total = len(left(self.vault, records))
+            self._said(total=total)
+            await self._move(actor, total)
+            return await self._finish()
+
+    async def pepper(self, actor: Actor) -> list[int]:
+        """Add a pepper; keys move to it as they are used. The peppers there are then. Raises Unusable where too many have keys."""
+        await self.governed.change(actor, "pepper.put", lambda estate: vault_peppers.another(self.vault, estate, int(time.time())))
+        return sorted(self.governed.estate.peppers)
+
+    async def records(self) -> list[Sealed]:
+        """Every sealed record there is."""
+        return [*sealed_in(self.governed.estate), *await asyncio.to_thread(self.beside.sealed)]
+
+    async def status(self) -> dict[str, Any]:
+        """What `vault status` shows: terms, what is under each, peppers with the keys under each, and the rotation. No secret is in it."""
+        records, estate, now = await self.records(), self.governed.estate, int(time.time())
+        progress = self.progress
+        idle = progress.state != "running"
+        state = ("unfinished" if unfinished(self.vault, records) else "idle") if idle else progress.state
+        keys = {version: sorted(vault_peppers.kept_under(estate, version, now)) for version in sorted(estate.peppers)}
+        return {
+            "keys_from": str(self.vault.kek),
+            "terms": sorted(self.vault.keyring.terms),
+            "newest_term": self.vault.keyring.newest,
+            "sealed": {str(term): kinds for term, kinds in under(records).items()},
+            "rotation": {
+                "state": state,
+                "left": len(left(self.vault, records)),
+                "moved": progress.moved,
+                "total": progress.total,
+                "waiting_for": list(self.behind()) if state == "unfinished" else [],
+                "note": progress.note,
+            },
+            "peppers": [{"version": version, "keys": len(names), "names": names[: vault_peppers.NAMED]} for version, names in keys.items()],
+        }
+
+    async def _move(self, actor: Actor, total: int) -> None:
+        while True:
+            # asked at least once, in its turn: every change that was made before is then seen, and every later one is under the new term
+            before = self.governed.estate.revision
+            await self.governed.change(actor, "credential.rewrap", lambda estate: next_changes(self.vault, estate))
+            self._said(total=total, moved=total - len(left(self.vault, await self.records())))
+            if self.governed.estate.revision == before or not next_changes(self.vault, self.governed.estate, most=1):
+                break
+        last: list[Moved] = []
+        while (moves := next_moves(self.vault, await asyncio.to_thread(self.beside.sealed))) and _olds(moves) != _olds(last):
+            await asyncio.to_thread(self.beside.move, moves)
+            self._said(total=total, moved=total - len(left(self.vault, await self.records())))
+            last = moves
+
+    async def _finish(self) -> Progress:
+        end = time.monotonic() + self.patience_s
+        while (behind := tuple(self.behind())) and time.monotonic() < end:  # noqa: ASYNC110 - who waits looks at what planes said
+            await asyncio.sleep(_LOOK_EVERY_S)
+        if behind or left(self.vault, await self.records()):
+            return await self._ended("unfinished", behind, _NOT_YET)
+        await asyncio.to_thread(self.beside.forget)
+        before = self.vault.keyring
+        gone = await asyncio.to_thread(self.vault.forget_old_terms)
+        if gone and left(self.vault, await self.records()):  # sealed before there was the new term, kept after the last look
+            await asyncio.to_thread(self.vault.use, before)
+            return await self._ended("unfinished", (), _NOT_YET)
+        lines = ", ".join(str(term) for term in sorted(before.terms)[:-1])
+        needed = lines and not gone
+        return await self._ended(
+            "idle", (), f"nothing is left under older terms: remove their lines ({lines}) from {self.vault.kek}" if needed else ""
+        )
+
+    async def _ended(self, state: str, behind: tuple[str, ...], note: str) -> Progress:
+        total = self.progress.total
+        moved = total - len(left(self.vault, await self.records()))
+        self.progress = Progress(state, self.vault.keyring.newest, total, moved, behind, note)
+        return self.progress
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        if self.progress.state == "running":
+            raise Unusable("a rotation of the vault's keys is running; `portcullis vault status` shows how far it is")
+        self.progress = Progress("running")
+        try:
+            yield
+        finally:
+            if self.progress.state == "running":
+                self.progress = Progress("unfinished", self.vault.keyring.newest, self.progress.total, self.progress.moved)
+
+    def _said(self, *, total: int, moved: int = 0) -> None:
+        self.progress = Progress("running", self.vault.keyring.newest, total, moved)
 
 
-def _settled(vault: Vault, peppers: Mapping[int, str], change: Change) -> Change:
-    record = change.new.record if change.new else None
-    if isinstance(record, KeyRecord) and any(secret.pepper not in peppers for secret in record.secrets if secret.until is None):
-        raise Stale
-    if change.new is None or not isinstance(record, CredentialRecord) or term_of(record.sealed) == vault.keyring.newest:
-        return change
-    sealed = vault.rewrap(store.credential(record.name, record.version), record.sealed)
-    return replace(change, new=replace(change.new, record=replace(record, sealed=sealed)))
+def _olds(moves: Sequence[Moved]) -> list[str]:
+    return [move.old for move in moves]

@@ -20,7 +20,7 @@ from controlplane.governance import Governance
 from controlplane.planes import door as planes_door
 from controlplane.planes.door import MOST_OF_ONE
 from controlplane.state import State
-from controlplane.vault.runs import MOST_REPORTS, Rehashes
+from controlplane.vault.rehashes import MOST_REPORTS, Rehashes
 from extproc.edge.enrolment import enrolled
 from extproc.edge.snapshot_wire import framed, message, receive
 from tests.contract.planes_elsewhere import Elsewhere, listening

@@ -16,7 +16,7 @@ from controlplane.api.routes import endpoints
 from controlplane.governance import Governance
 from controlplane.planes import Planes
 from controlplane.state import State
-from controlplane.vault.runs import rotation_of
+from controlplane.vault.beside import rotation_of
 from tests.contract.control_parts import FILE, ControlPart
 from tests.contract.openapi_parts import KNOWN, faults, resolved, schemas_in, strict
 

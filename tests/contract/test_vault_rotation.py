@@ -22,9 +22,9 @@ from controlplane.state import State
 from controlplane.state.values import Authority, KeptAnswer, Plane, Stale
 from controlplane.vault import Vault, open_vault
 from controlplane.vault import peppers as vault_peppers
-from controlplane.vault.rotate import Rotation
-from controlplane.vault.rotation import Moved, Sealed, left, sealed_in, settled, under
-from controlplane.vault.runs import KeptBeside
+from controlplane.vault.beside import KeptBeside
+from controlplane.vault.rotation import Rotation
+from controlplane.vault.terms import Moved, Sealed, left, sealed_in, settled, under
 from custody import store
 from custody.keyring import term_of
 from custody.reveal import REVEAL

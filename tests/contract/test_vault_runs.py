@@ -11,7 +11,8 @@ from controlplane.actor import admin
 from controlplane.estate import Change, Changes, Estate, Kept
 from controlplane.governance import Governance
 from controlplane.state import State
-from controlplane.vault.runs import Rehashes, rotation_of
+from controlplane.vault.beside import rotation_of
+from controlplane.vault.rehashes import Rehashes
 from custody import store
 from custody.reveal import REVEAL
 from custody.secret import Secret
