@@ -45,15 +45,15 @@ _REMOVED: Final = "this plane was removed; enrol it anew with a token of `portcu
 
 Answering = Callable[[str], KeptAnswer | None]
 """What a call that made this token is answered, as it is kept; None: it isn't."""
-Told = Callable[[str, str], Sequence[AdminEvent]]
+EventsOf = Callable[[str, str], Sequence[AdminEvent]]
 """Verb and plane → the events to keep."""
 
 
 class Planes:
     """The planes of other machines. Methods that touch the state do so in a thread."""
 
-    def __init__(self, state: State, vault: Vault, publisher: Publisher, told: Told) -> None:
-        self._state, self._vault, self._publisher, self._told = state, vault, publisher, told
+    def __init__(self, state: State, vault: Vault, publisher: Publisher, events_of: EventsOf) -> None:
+        self._state, self._vault, self._publisher, self._events_of = state, vault, publisher, events_of
         self._signer: Signer | None = None
         self._removals = 0
         self._door: Door | None = None
@@ -78,7 +78,7 @@ class Planes:
         """Take a plane off the record and hang up on it; whether there was one."""
         there = await asyncio.to_thread(self._state.remove_plane, name, events)
         self._removals += 1
-        await self._publisher.hang_up(name)
+        self._publisher.hang_up(name)
         return there
 
     async def on_record(self) -> Mapping[str, Plane]:
@@ -143,7 +143,7 @@ class Planes:
             raise Unusable(_USED)  # before anything is signed or written: anybody may ask
         key = Secret(os.urandom(KEY_BYTES))
         certificate, serial = signer.sign(str(asked["request"]), name)
-        sealed, events = self._vault.seal(store.plane(name), key), self._told("plane.enrol", name)
+        sealed, events = self._vault.seal(store.plane(name), key), self._events_of("plane.enrol", name)
         if await asyncio.to_thread(self._state.enrol, name, secret, now, serial, sealed, events) is None:
             raise Unusable(_USED)
         return {"certificate": certificate, "keys": store.written(Keyring({1: key})).decode()}

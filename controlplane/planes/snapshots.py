@@ -11,13 +11,13 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from contracts.snapshot import KeyRecord
 from controlplane.estate import Changes, Estate
-from controlplane.planes.view import Projects, Reseal, Shown, View
+from controlplane.planes.view import Projects, Reseal, Shown, View, is_of
 from extproc.edge.snapshot_wire import STILL, STILL_S, Item, batches, begin, end, framed, piece, read_message, receive
 from extproc.edge.unix_socket import bind, leave
 
@@ -48,7 +48,7 @@ class PlaneReport:
 
 
 @dataclass(eq=False, slots=True)
-class Told:
+class Connected:
     """A connected plane: what it is sent, and what it answered last. `offered` was sent last; `base` is what it has in force."""
 
     name: str
@@ -57,17 +57,22 @@ class Told:
     reseal: Reseal | None
     epoch: str
     base: str
+    report: PlaneReport
     offered: str = "none"
-    report: PlaneReport = field(default_factory=lambda: PlaneReport("", ""))
 
     def has_answered(self, revision: int) -> bool:
         """Whether it has answered for that revision, or a later one."""
         return bool(self.report.revision) and int(self.report.revision) >= revision
 
     def may_report(self, key: KeyRecord) -> bool:
-        """Whether the key is one that the plane is shown."""
-        projects = self.view.shown.projects
-        return projects is None or f"{key.team}/{key.project}" in projects
+        """Whether the key is one of the plane's projects."""
+        return is_of(key, self.view.shown.projects)
+
+    def answer(self, revision: int, patience: float) -> PlaneReport:
+        """What it has said about that revision, or that it has said nothing for so many seconds."""
+        if self.has_answered(revision):
+            return self.report
+        return PlaneReport(self.name, self.report.revision, f"has not answered within {patience:g} s and may still use the rules of before")
 
 
 class Publisher:
@@ -76,7 +81,7 @@ class Publisher:
     def __init__(self, estate: Estate, on_rehashed: Rehashed = lambda _reports, _may: None) -> None:
         self._estate, self._on_rehashed = estate, on_rehashed
         self._views: dict[Projects | None, View] = {None: View(estate, None)}
-        self._planes: set[Told] = set()
+        self._planes: set[Connected] = set()
         self._news = asyncio.Condition()
         self._conversations: set[asyncio.Task[None]] = set()
 
@@ -101,21 +106,22 @@ class Publisher:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience):
                     await self._news.wait_for(lambda: all(plane.has_answered(estate.revision) for plane in self._planes))
-            return [_told(plane, estate.revision, patience) for plane in sorted(self._planes, key=lambda plane: plane.name)]
+            return [plane.answer(estate.revision, patience) for plane in sorted(self._planes, key=lambda plane: plane.name)]
 
     def planes(self) -> list[PlaneReport]:
         """The connected planes, and what each answered last."""
         return [plane.report for plane in self._planes]
 
-    async def hang_up(self, plane: str | None = None) -> None:
-        """End every conversation, or those with one plane."""
-        if plane is None:
-            for task in self._conversations:
-                task.cancel()
-            await asyncio.gather(*self._conversations, return_exceptions=True)
-            return
-        for told in [told for told in self._planes if told.name == plane]:
-            told.writer.transport.abort()  # what is on its way to it is not sent any more, and nobody waits for it to take it
+    async def close(self) -> None:
+        """End every conversation."""
+        for task in self._conversations:
+            task.cancel()
+        await asyncio.gather(*self._conversations, return_exceptions=True)
+
+    def hang_up(self, name: str) -> None:
+        """End those with one plane."""
+        for plane in [plane for plane in self._planes if plane.name == name]:
+            plane.writer.transport.abort()  # what is on its way to it is not sent any more, and nobody waits for it to take it
 
     @contextlib.asynccontextmanager
     async def guarded(self, writer: asyncio.StreamWriter) -> AsyncIterator[None]:
@@ -148,7 +154,7 @@ class Publisher:
         """Tell a plane that has greeted us, until it leaves. Raises OSError, EOFError, ValueError, TypeError or KeyError."""
         name = str(greeting["plane"])
         base, epoch = str(greeting["revision"]), str(greeting["epoch"])
-        plane = Told(name, self._view(projects), writer, reseal, epoch, base, report=PlaneReport(name, ""))
+        plane = Connected(name, self._view(projects), writer, reseal, epoch, base, PlaneReport(name, ""))
         sender = asyncio.ensure_future(self._keep_told(plane))
         self._planes.add(plane)
         try:
@@ -180,7 +186,7 @@ class Publisher:
                 greeting = read_message(await receive(reader))
             await self.talk(reader, writer, greeting)
 
-    async def _keep_told(self, plane: Told) -> None:
+    async def _keep_told(self, plane: Connected) -> None:
         while True:
             if await self._has_news(plane):
                 await self._send(plane, plane.view.shown)
@@ -188,14 +194,14 @@ class Publisher:
                 plane.writer.write(framed(STILL))
                 await plane.writer.drain()
 
-    async def _has_news(self, plane: Told) -> bool:
+    async def _has_news(self, plane: Connected) -> bool:
         """Wait for something to tell a plane; False: there was nothing for a while."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STILL_S), self._news:
                 return await self._news.wait_for(lambda: plane.offered != plane.view.shown.revision)
         return False
 
-    async def _send(self, plane: Told, shown: Shown) -> None:
+    async def _send(self, plane: Connected, shown: Shown) -> None:
         """One push, a piece at a time, so that neither this process nor the plane is stopped by it."""
         touched = plane.view.since(plane.epoch, plane.base)
         base = "" if touched is None else plane.base
@@ -210,7 +216,7 @@ class Publisher:
         plane.writer.write(framed(end(shown.revision)))
         await plane.writer.drain()
 
-    async def _heard(self, plane: Told, said: dict[str, Any]) -> None:
+    async def _heard(self, plane: Connected, said: dict[str, Any]) -> None:
         if "rehashed" in said:
             self._on_rehashed(dict(said["rehashed"]), plane.may_report)
             return
@@ -228,12 +234,6 @@ def _line(text: str) -> str:
     return "".join(each if each.isprintable() else "?" for each in text[:_LONGEST_PROBLEM])
 
 
-def _told(plane: Told, revision: int, patience: float) -> PlaneReport:
-    if plane.has_answered(revision):
-        return plane.report
-    return PlaneReport(plane.name, plane.report.revision, f"has not answered within {patience:g} s and may still use the rules of before")
-
-
 @dataclass(frozen=True, slots=True)
 class Listening:
     """The socket, open."""
@@ -246,7 +246,7 @@ class Listening:
     async def close(self) -> None:
         """Stop listening, hang up, and take the socket's name away if it is still ours."""
         self.server.close()
-        await self.publisher.hang_up()
+        await self.publisher.close()
         await self.server.wait_closed()
         if self.mine is not None:
             leave(self.path, self.mine)

@@ -183,7 +183,12 @@ def _ids(change: Change) -> set[str]:
 def _is_shown(kept: Kept, projects: Projects | None) -> bool:
     """Planes get no key that can't be used."""
     key = _key(kept)
-    return key.revoked is None and not key.disabled and (projects is None or f"{key.team}/{key.project}" in projects)
+    return key.revoked is None and not key.disabled and is_of(key, projects)
+
+
+def is_of(key: KeyRecord, projects: Projects | None) -> bool:
+    """Whether the key's project is one of these; None: all are."""
+    return projects is None or f"{key.team}/{key.project}" in projects
 
 
 def _key(kept: Kept) -> KeyRecord:

@@ -67,5 +67,5 @@ async def listening(folder: Path) -> AsyncIterator[Elsewhere]:
         await planes.listen(address)
         yield Elsewhere(told, planes, state, address, folder, events)
         await planes.close()
-        await told.publisher.hang_up()
+        await told.publisher.close()
     state.close()

@@ -270,7 +270,7 @@ async def test_a_plane_whose_files_are_damaged_goes_on_trying(elsewhere: Elsewhe
     async with plane(settings.data, away.plane, connect) as part:
         await soon(lambda: part.revision)
         away.identity.authority.write_bytes(damaged)
-        await elsewhere.told.publisher.hang_up("far")
+        elsewhere.told.publisher.hang_up("far")
         await soon(lambda: len(tried) > 1)
         assert not elsewhere.told.publisher.planes()
         away.identity.authority.write_bytes(authority)

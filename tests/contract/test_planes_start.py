@@ -54,4 +54,4 @@ async def test_what_was_revoked_while_a_plane_was_down_is_gone_before_its_first_
         await soon((data / "run" / "extproc.sock").exists)
         await soon(lambda: [report.revision for report in publisher.planes()] == [publisher.revision])
     server.close()
-    await publisher.hang_up()
+    await publisher.close()
