@@ -60,8 +60,9 @@ def pattern(text: str) -> str:
 
 
 def matches(glob: str, model: str) -> bool:
-    """Whether a key's pattern covers a model: `*` stands for any characters, everything else for itself."""
-    return re.fullmatch(".*".join(map(re.escape, glob.split("*"))), model, re.DOTALL) is not None
+    """Whether a key's pattern covers a model: one `*` stands for any characters, everything else for itself. As `pattern` has it."""
+    start, star, end = glob.partition("*")
+    return glob == model or bool(star and model.startswith(start) and model.removeprefix(start).endswith(end))
 
 
 def url(text: str) -> str:

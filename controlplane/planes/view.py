@@ -16,6 +16,7 @@ import orjson
 
 from contracts.snapshot import CredentialRecord, KeyRecord, ModelRecord, ProviderRecord, Record, TeamRecord
 from controlplane.estate import Change, Changes, Estate, Kept
+from controlplane.estate.declared_values import matches
 from controlplane.estate.price_list import priced
 from custody import store
 from custody.envelope import Label
@@ -258,17 +259,9 @@ def _priced(estate: Estate, model: ModelRecord) -> ModelRecord:
 
 def _reaches(reached: _Reached, model: ModelRecord) -> bool:
     return any(
-        (not providers or model.provider in providers) and any(_matches(pattern, model.name) for pattern in patterns)
+        (not providers or model.provider in providers) and any(matches(pattern, model.name) for pattern in patterns)
         for patterns, providers in reached.targets
     )
-
-
-def _matches(pattern: str, name: str) -> bool:
-    """As policies/gateway/lib/names.rego has it: the name itself, or exactly one star."""
-    start, star, end = pattern.partition("*")
-    if pattern == name or not star:
-        return pattern == name
-    return "*" not in end and name.startswith(start) and name.removeprefix(start).endswith(end)
 
 
 def _teams(estate: Estate, projects: Projects) -> Iterator[TeamRecord]:
