@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,6 +16,7 @@ import orjson
 from aiohttp import web
 
 from contracts.events import COLUMNS, AdminEvent, event_of
+from ingest.answers import answered, down, not_open, refused
 from ingest.clickhouse import Engine, EngineDownError, EngineRefusedError
 from ingest.sql_files import question
 
@@ -45,16 +45,16 @@ class Events:
             body = await request.clone(client_max_size=MOST_BYTES).read()
             events = [_sound(document) for document in orjson.loads(body)["events"]]
         except (ValueError, KeyError, TypeError, AttributeError):
-            return _said({"error": _NO_EVENTS}, HTTPStatus.BAD_REQUEST)
+            return refused(_NO_EVENTS)
         if not self._is_ready():
-            return _said({"error": "The audit database is not open yet. Try again."}, HTTPStatus.SERVICE_UNAVAILABLE)
+            return not_open()
         try:
             stored = await asyncio.get_running_loop().run_in_executor(self._thread, self.store, events)
         except EngineRefusedError as error:
-            return _said({"error": f"The audit database can't take these events: {error}"}, HTTPStatus.BAD_REQUEST)
+            return refused(f"The audit database can't take these events: {error}")
         except EngineDownError as error:
-            return _said({"error": f"The audit database does not answer: {error}"}, HTTPStatus.SERVICE_UNAVAILABLE)
-        return _said({"stored": stored, "known": len(events) - stored})
+            return down(error)
+        return answered({"stored": stored, "known": len(events) - stored})
 
     def store(self, events: Sequence[AdminEvent]) -> int:
         """Insert those that are not there, and say how many these were. Blocks. Raises EngineDownError, EngineRefusedError."""
@@ -93,7 +93,3 @@ def _row(event: AdminEvent) -> list[Any]:
     for side in ("before", "after"):
         found[side] = "" if found[side] is None else orjson.dumps(found[side], option=orjson.OPT_SORT_KEYS).decode()
     return list(found.values())
-
-
-def _said(answer: Mapping[str, Any], status: int = HTTPStatus.OK) -> web.Response:
-    return web.Response(body=orjson.dumps(answer), status=status, content_type="application/json")

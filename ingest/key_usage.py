@@ -10,12 +10,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any, Final
 
-import orjson
 from aiohttp import web
 
+from ingest.answers import answered, down, not_open, refused
 from ingest.clickhouse import EngineDownError
 from ingest.query import Queries
 from ingest.sql_files import question
@@ -51,16 +50,16 @@ class KeyUsage:
         """One key's days."""
         key_id, days = request.query.get("key_id", ""), request.query.get("days", DAYS)
         if not re.fullmatch(r"[0-9A-Za-z]{1,64}", key_id):
-            return _said({"error": "key_id: must be a key's public id"}, HTTPStatus.BAD_REQUEST)
+            return refused("key_id: must be a key's public id")
         if not re.fullmatch(r"[0-9]{1,3}", days) or not 1 <= int(days) <= MOST_DAYS:
-            return _said({"error": f"days: must be a whole number from 1 to {MOST_DAYS}"}, HTTPStatus.BAD_REQUEST)
+            return refused(f"days: must be a whole number from 1 to {MOST_DAYS}")
         if not self._is_ready():
-            return _said({"error": "The audit database is not open yet. Try again."}, HTTPStatus.SERVICE_UNAVAILABLE)
+            return not_open()
         try:
             found = await asyncio.get_running_loop().run_in_executor(self._queries.pool, self.usage, key_id, int(days))
         except EngineDownError as error:
-            return _said({"error": f"The audit database does not answer: {error}"}, HTTPStatus.SERVICE_UNAVAILABLE)
-        return _said(found)
+            return down(error)
+        return answered(found)
 
     def usage(self, key_id: str, days: int) -> dict[str, Any]:
         """The answer. Blocks. Raises EngineDownError."""
@@ -75,7 +74,3 @@ class KeyUsage:
             "by_day": by_day,
             "total": {**total, "last_use": max((day["last_use"] for day in by_day), default=None)},
         }
-
-
-def _said(answer: dict[str, Any], status: int = HTTPStatus.OK) -> web.Response:
-    return web.Response(body=orjson.dumps(answer), status=status, content_type="application/json")

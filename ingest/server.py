@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import contextlib
 import gc
-import json
 import logging
 import os
 import signal
@@ -30,6 +29,7 @@ from aiohttp import web
 from contracts.errors import Unusable
 from contracts.settings import Settings
 from extproc.config import load
+from ingest.answers import answered, down, not_open, refused
 from ingest.clickhouse import EngineDownError
 from ingest.columns import Row
 from ingest.envoy_admin import count
@@ -74,8 +74,8 @@ class Door:
     async def healthz(self, _request: web.Request) -> web.Response:
         """Whether the tables exist."""
         if self._worker.ready.is_set():
-            return _json({"ready": True, "trouble": self._worker.standing.trouble})
-        return _json({"ready": False, "error": self._worker.standing.trouble or "the audit database is being opened"}, 503)
+            return answered({"ready": True, "trouble": self._worker.standing.trouble})
+        return answered({"ready": False, "error": self._worker.standing.trouble or "the audit database is being opened"}, 503)
 
     async def query(self, request: web.Request) -> web.Response:
         """Run someone's SQL."""
@@ -84,14 +84,14 @@ class Door:
         except (ValueError, KeyError, TypeError):
             sql = None
         if not isinstance(sql, str):
-            return _json({"error": 'The body must be JSON: {"sql": "SELECT …"}.'}, 400)
+            return refused('The body must be JSON: {"sql": "SELECT …"}.')
         if not self._worker.ready.is_set():
-            return _json({"error": "The audit database is not open yet. Try again."}, 503)
+            return not_open()
         try:
             answer = await asyncio.get_running_loop().run_in_executor(self._queries.pool, self._queries.ask, sql)
         except QueryRefusedError as error:
-            return _json({"error": error.message}, error.status)
-        return _json(asdict(answer))
+            return refused(error.message, error.status)
+        return answered(asdict(answer))
 
     async def stats(self, _request: web.Request) -> web.Response:
         """Counts, and which of them can be compared.
@@ -112,8 +112,8 @@ class Door:
         try:
             total, later = await asyncio.get_running_loop().run_in_executor(self._queries.pool, self._stored, envoy.since if envoy else 0)
         except EngineDownError as error:
-            return _json({"error": f"The audit database does not answer: {error}"}, 503)
-        return _json(
+            return down(error)
+        return answered(
             {
                 "accepted": counts.get("exchanges", 0) + standing.open_intents,
                 "stored": total,
@@ -143,11 +143,11 @@ class Door:
             try:
                 rows = await self._last_rows()
             except QueryRefusedError as error:
-                return _json({"error": error.message}, error.status)
+                return refused(error.message, error.status)
             if rows:
-                return _json({"rows": rows, "next": place})
+                return answered({"rows": rows, "next": place})
         rows, following = await self._recent.after(place, PATIENCE)
-        return _json({"rows": rows, "next": following})
+        return answered({"rows": rows, "next": following})
 
     async def _last_rows(self) -> list[Row]:
         rows = self._recent.last(LAST_ROWS)
@@ -209,14 +209,6 @@ def main(arguments: list[str] | None = None) -> int:
 def _on_loop(loop: asyncio.AbstractEventLoop, what: Any, *arguments: Any) -> None:
     with contextlib.suppress(RuntimeError):  # the loop has ended first
         loop.call_soon_threadsafe(what, *arguments)
-
-
-def _json(answer: dict[str, Any], status: int = 200) -> web.Response:
-    try:
-        body = orjson.dumps(answer, default=str)
-    except TypeError:  # someone's whole numbers beyond 64 bits, or halves of surrogate pairs
-        body = json.dumps(answer, default=str).encode()
-    return web.Response(body=body, status=status, content_type="application/json")
 
 
 if __name__ == "__main__":
