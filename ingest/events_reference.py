@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from contracts.events import COLUMNS, HIDDEN, OUTCOMES
+from ingest.reference import column
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "reference" / "events.md"
 
@@ -51,14 +51,9 @@ SELECT time, actor, verb, before, after FROM audit.events WHERE kind = 'key' AND
 def page() -> str:
     """The whole page."""
     hidden = " and ".join(f"`{name}`" for name in sorted(HIDDEN))
-    columns = "".join(_column(name, meta) for name, meta in COLUMNS.items())
+    columns = "".join(column(name, meta, "example", "ocsf") for name, meta in COLUMNS.items())
     outcomes = "".join(f"- `{name}`: {meaning}\n" for name, meaning in OUTCOMES.items())
     return f"{_HEAD.replace('{hidden}', hidden)}{columns}\n## Outcomes\n\n{outcomes}{_TAIL}"
-
-
-def _column(name: str, meta: Mapping[str, str]) -> str:
-    names = [f"`{meta[key]}`" if meta[key] else "" for key in ("example", "ocsf")]
-    return "| " + " | ".join([f"`{name}`", f"`{meta['ch']}`", meta["unit"], meta["doc"], *names]) + " |\n"
 
 
 def main() -> int:

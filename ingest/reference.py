@@ -52,7 +52,7 @@ gate failed it, the outcome is `crashed`, and where the app broke HTTP in the mi
 
 def page() -> str:
     """The whole page."""
-    columns = "".join(_column(name, meta) for name, meta in COLUMNS.items())
+    columns = "".join(column(name, meta, "example", "otel", "ocsf") for name, meta in COLUMNS.items())
     outcomes = "".join(f"- `{name}`\n" for name in OUTCOMES)
     terminations = "".join(f"| `{name}` | {meaning} |\n" for name, meaning in TERMINATIONS.items())
     meanings = f"## Terminations\n\n| termination | meaning |\n| --- | --- |\n{terminations}"
@@ -60,8 +60,9 @@ def page() -> str:
     return f"{_HEAD}{columns}\n## Outcomes\n\n{outcomes}\n{meanings}{_WITNESS}{signs}"
 
 
-def _column(name: str, meta: Mapping[str, str]) -> str:
-    names = [f"`{meta[key]}`" if meta[key] else "" for key in ("example", "otel", "ocsf")]
+def column(name: str, meta: Mapping[str, str], *literal: str) -> str:
+    """A line of the table of columns. `literal`: entries of the metadata that are shown as they are, in this order."""
+    names = [f"`{meta[key]}`" if meta[key] else "" for key in literal]
     return "| " + " | ".join([f"`{name}`", f"`{meta['ch']}`", meta["unit"], meta["doc"], *names]) + " |\n"
 
 

@@ -87,10 +87,9 @@ class Shipper:
         """Do what is to be done now (ns of the Unix epoch). True if there may be more at once. Raises EngineDownError."""
         self._carry_out()
         writers = Writers(tuple(reader.writer() for reader in self.readers))
-        behind = [reader for reader, writer in zip(self.readers, writers.present, strict=True) if not self._read(reader, writer, now)]
-        drained = not behind
+        drained = [self._read(reader, writer, now) for reader, writer in zip(self.readers, writers.present, strict=True)]
         more_lines = self._read_log()
-        self._second_witness(now, now if drained and not more_lines else None, writers)
+        self._second_witness(now, now if all(drained) and not more_lines else None, writers)
         self._collect(now)
         if self._is_due(now):
             self._store(now)

@@ -48,14 +48,10 @@ class Life(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """The spool's present writer. `name`: the life of the process, as in the header of its segments."""
+    """A spool's present writer. `name`: the life of the process, as in the header of its segments."""
 
     name: str
     life: Life
-
-    def of(self, writer: str) -> Life:
-        """What became of `writer`: a former life is dead."""
-        return self.life if writer == self.name else Life.DEAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,14 +206,14 @@ class Story:
 
     # ── what time decides ──────────────────────────────────────────────────────
 
-    def overdue(self, now: int, drained_at: int | None, writer: Writer | Writers) -> list[Candidate]:
+    def overdue(self, now: int, drained_at: int | None, writers: Writers) -> list[Candidate]:
         """Rows that the second witness is to write, given that all records up to `drained_at` have been read."""
         self._let_gone_go(now)
         if drained_at is None:
             return []
-        lines = [candidate for line in list(self._pending.values()) if (candidate := self._judged(line, drained_at, writer))]
+        lines = [candidate for line in list(self._pending.values()) if (candidate := self._judged(line, drained_at, writers))]
         named = {candidate.id for candidate in lines}
-        return lines + [candidate for candidate in self._orphans(now, writer) if candidate.id not in named]
+        return lines + [candidate for candidate in self._orphans(now, writers) if candidate.id not in named]
 
     def settle(self, candidates: Iterable[Candidate], known: Known) -> None:
         """Write the candidates, but for those that ClickHouse knows."""
@@ -293,9 +289,9 @@ class Story:
             if not self._pending_names[key]:
                 del self._pending_names[key]
 
-    def _judged(self, line: Line, drained_at: int, writer: Writer | Writers) -> Candidate | None:
+    def _judged(self, line: Line, drained_at: int, writers: Writers) -> Candidate | None:
         intent = self.open.get(line.id)
-        life = writer.of(intent.writer) if intent else writer.life
+        life = writers.of(intent.writer) if intent else writers.life
         grace = 0 if life is not Life.ALIVE else OPEN_GRACE if intent else GRACE
         if drained_at < line.end + grace:
             return None
@@ -313,10 +309,10 @@ class Story:
 
     # ── intents that wait for rows ─────────────────────────────────────────────
 
-    def _orphans(self, now: int, writer: Writer | Writers) -> list[Candidate]:
+    def _orphans(self, now: int, writers: Writers) -> list[Candidate]:
         found = []
         for name, intent in self.open.items():
-            if writer.of(intent.writer) is not Life.DEAD:
+            if writers.of(intent.writer) is not Life.DEAD:
                 intent.orphan_since = None
                 continue
             intent.orphan_since = intent.orphan_since or now

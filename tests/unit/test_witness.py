@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from ingest.access_line import Line, parse
-from ingest.witness import GONE_GRACE, GRACE, OPEN_GRACE, ORPHAN_GRACE, SECOND, Known, Life, Story, Writer
+from ingest.witness import GONE_GRACE, GRACE, OPEN_GRACE, ORPHAN_GRACE, SECOND, Known, Life, Story, Writer, Writers
 
 ID = "0199f3b2-7c1e-7a51-9d0b-0f4e5a6b7c8d"
 ENVOY_ID = "5c2e9b7d-1f00-4d04-8a11-0199f3b27c1e"
 NOON = 1_795_500_000 * SECOND
-ALIVE = Writer("w1", Life.ALIVE)
-STOPPED = Writer("w1", Life.STOPPED)
-DEAD = Writer("w1", Life.DEAD)
+ALIVE = Writers((Writer("w1", Life.ALIVE),))
+STOPPED = Writers((Writer("w1", Life.STOPPED),))
+DEAD = Writers((Writer("w1", Life.DEAD),))
 NOTHING = Known()
-SUCCESSOR = Writer("w2", Life.ALIVE)
+SUCCESSOR = Writers((Writer("w2", Life.ALIVE),))
 
 
 def _line(exchange: str = ID, at: str = "1:0", **fields: Any) -> Line:
@@ -44,9 +44,9 @@ def _intent(story: Story) -> None:
     story.intent(_row(outcome="", termination="", team="search", credential="main"), 1, "w1")
 
 
-def _decide(story: Story, now: int, writer: Writer = ALIVE, known: Known = NOTHING) -> list[dict[str, Any]]:
+def _decide(story: Story, now: int, writers: Writers = ALIVE, known: Known = NOTHING) -> list[dict[str, Any]]:
     """One turn with the spool read up to now; what is written by it."""
-    story.settle(story.overdue(now, now, writer), known)
+    story.settle(story.overdue(now, now, writers), known)
     rows, story.rows = story.rows, []
     return rows
 
@@ -113,13 +113,13 @@ def test_a_line_is_not_decided_before_the_spool_is_read_past_it() -> None:
     assert story.overdue(NOON + 100 * GRACE, NOON + GRACE - 1, ALIVE) == []
 
 
-@pytest.mark.parametrize("writer", [DEAD, STOPPED])
-def test_a_line_is_decided_at_once_where_nobody_writes(writer: Writer) -> None:
+@pytest.mark.parametrize("writers", [DEAD, STOPPED])
+def test_a_line_is_decided_at_once_where_nobody_writes(writers: Writers) -> None:
     """Dead or stopped, extproc will not say more in time."""
     story = Story()
     story.line(_line("", status=503, details="ext_proc_error"))
 
-    assert len(_decide(story, NOON, writer)) == 1
+    assert len(_decide(story, NOON, writers)) == 1
 
 
 def test_an_open_intent_gives_extproc_a_minute() -> None:
@@ -133,14 +133,14 @@ def test_an_open_intent_gives_extproc_a_minute() -> None:
     assert (row["outcome"], row["team"], row["credential"], row["witness"]) == ("served", "search", "main", "envoy")
 
 
-@pytest.mark.parametrize("writer", [DEAD, SUCCESSOR])
-def test_an_open_intent_of_a_dead_writer_crashed(writer: Writer) -> None:
+@pytest.mark.parametrize("writers", [DEAD, SUCCESSOR])
+def test_an_open_intent_of_a_dead_writer_crashed(writers: Writers) -> None:
     """The line and the intent make the row at once, also when a successor lives already."""
     story = Story()
     _intent(story)
     story.line(_line(status=503, details="ext_proc_error", response_bytes=12))
 
-    (row,) = _decide(story, NOON, writer)
+    (row,) = _decide(story, NOON, writers)
 
     assert (row["id"], row["outcome"], row["termination"]) == (ID, "crashed", "crashed")
     assert (row["team"], row["response_bytes"], row["status"]) == ("search", 12, 503)
