@@ -31,6 +31,7 @@ from cryptography.x509.oid import NameOID
 from contracts.enrolment import SERVER, EnrolToken, enrol_token
 from contracts.errors import Unusable
 from contracts.settings import Settings
+from extproc.edge.kek import KekFile, kek_of
 from extproc.edge.snapshot import Connection
 from extproc.edge.snapshot_wire import framed, message, read_message, receive
 from extproc.edge.vault_file import private_file, private_folder, replace_file
@@ -119,9 +120,9 @@ async def enrolled(settings: Settings, control: str, token: Path | None) -> Away
 
 
 async def _enrol(settings: Settings, identity: Identity, host: str, port: int, token: EnrolToken) -> None:
-    if settings.vault != "file":
+    kek = kek_of(settings)
+    if not isinstance(kek, KekFile):
         raise Unusable("vault: a plane on another machine has a file of keys of its own, from control; leave vault at: file")
-    kek = settings.data / "vault" / "kek"
     if kek.exists() and not identity.key.exists():
         raise Unusable(f"{kek}: holds the keys of a system that is here already, and is never overwritten; name a fresh folder with --data")
     key = Ed25519PrivateKey.generate()
@@ -136,11 +137,11 @@ async def _enrol(settings: Settings, identity: Identity, host: str, port: int, t
         ) from None
     except (ValueError, TypeError, KeyError):
         raise Unusable(f"--control {host}:{port}: what answers is no control plane; check the address") from None
-    for folder in (settings.data, settings.data / "vault", identity.folder):
+    for folder in (settings.data, kek.path.parent, identity.folder):
         private_folder(folder)
     unprotected = serialization.NoEncryption()  # its folder is as private as that of the vault's keys, which are worth as much
     replace_file(identity.key, key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, unprotected))
-    replace_file(kek, keys.encode())
+    replace_file(kek.path, keys.encode())
     replace_file(identity.authority, pem.encode())
     replace_file(identity.certificate, certificate.encode())
 
