@@ -56,9 +56,9 @@ from controlplane.state import State  # noqa: E402 - as above
 from controlplane.vault import open_vault  # noqa: E402 - as above
 from custody import store  # noqa: E402 - as above
 from custody.secret import Secret  # noqa: E402 - as above
+from extproc.edge.private_files import private_folder  # noqa: E402 - as above
 from extproc.edge.snapshot_build import Assembly  # noqa: E402 - as above
 from extproc.edge.snapshot_wire import batches, begin, end, piece  # noqa: E402 - as above
-from extproc.edge.vault_file import private_folder  # noqa: E402 - as above
 
 REFUSED_FOR_S = 0.25
 KINDS: dict[type[Record], str] = {

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from contracts.errors import Unusable
-from extproc.edge.vault_file import private_file, private_folder, replace_file
+from extproc.edge.private_files import private_file, private_folder, replace_file
 
 _BYTES: Final = 32
 

@@ -33,7 +33,7 @@ from controlplane.state.outbox import Outbox
 from controlplane.vault.beside import rotation_of
 from controlplane.vault.rehashes import Rehashes
 from extproc.config import load, near_misses
-from extproc.edge.vault_file import private_folder
+from extproc.edge.private_files import private_folder
 
 log = logging.getLogger("control")
 

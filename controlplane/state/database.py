@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from contracts.errors import Unusable
 from contracts.settings import Settings
 from controlplane.state.values import Unsettled
-from extproc.edge.vault_file import private_folder
+from extproc.edge.private_files import private_folder
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 PATIENCE: Final = 5

@@ -14,7 +14,7 @@ from contracts.errors import Unusable
 from contracts.settings import Settings
 from controlplane.envoy.program import binary, prepare
 from controlplane.supervisor.probe import place_of
-from extproc.edge.vault_file import private_folder
+from extproc.edge.private_files import private_folder
 
 LOCK: Final = "up.lock"
 LEFT_BEHIND: Final = ("ready.json", "*.sock", "*.sock~", "mock.port")

@@ -32,9 +32,9 @@ from contracts.enrolment import SERVER, EnrolToken, enrol_token
 from contracts.errors import Unusable
 from contracts.settings import Settings
 from extproc.edge.kek import KekFile, kek_of
+from extproc.edge.private_files import private_file, private_folder, replace_file
 from extproc.edge.snapshot import Connection
 from extproc.edge.snapshot_wire import framed, message, read_message, receive
-from extproc.edge.vault_file import private_file, private_folder, replace_file
 
 _PATIENCE_S: Final = 10.0
 _AGAIN: Final = "make a new token with `portcullis plane add`, after `portcullis plane remove`, and start with --enrol-token-file"

@@ -20,7 +20,7 @@ from custody import store
 from custody.envelope import KEY_BYTES, SEAL_DICE
 from custody.keyring import Keyring
 from custody.secret import Secret
-from extproc.edge.vault_file import leftover, only_owners, private_file, private_folder, replace_file
+from extproc.edge.private_files import leftover, only_owners, private_file, private_folder, replace_file
 
 ENV: Final = "env:"
 

@@ -24,9 +24,9 @@ from custody import store
 from custody.keyring import KEY_BYTES, NONCE_BYTES, SEAL_DICE, Keyring, term_of
 from custody.sealed_frames import FrameSeal
 from custody.secret import Secret
+from extproc.edge.private_files import sync_folder
 from extproc.edge.snapshot_build import Assembly, Push, frames_of
 from extproc.edge.snapshot_wire import MAX_BYTES, framed, message, read_message
-from extproc.edge.vault_file import sync_folder
 
 NAME: Final = "snapshot.copy"
 _LEAST_GROWTH: Final = 1 << 20

@@ -18,7 +18,7 @@ from controlplane.actor import Actor, admin
 from controlplane.estate import Change, Changes, Estate, Kept
 from controlplane.governance import Governance, difference
 from controlplane.state import State
-from extproc.edge.vault_file import private_folder
+from extproc.edge.private_files import private_folder
 from tests.contract.planes_parts import plane, soon
 
 ADMIN: Actor = admin("")
