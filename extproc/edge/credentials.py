@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from typing import Final
 
 from contracts.errors import GateUnavailable, Unusable
@@ -81,5 +82,7 @@ class Credentials:
         return self.keyring().open(label, sealed)
 
 
+@lru_cache(maxsize=4096)
 def _same(record: CredentialRecord) -> _Record:
+    """Asked of every record with every snapshot, and of one with every request."""
     return store.credential(record.name, record.version), core_of(record.sealed)
