@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,17 @@ def need(program: str, *folders: Path) -> Path:
     if os.environ.get("PORTCULLIS_REQUIRE_ALL") == "1":
         pytest.fail(line)
     pytest.skip(line)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def engines_end_here(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Rego engines must be dropped by the thread that made them; what tests of the policy leave of some in tracebacks is collected now.
+
+    Else the collector finds them whenever it likes, in a thread of some later module.
+    """
+    yield
+    if "test_policy_" in request.node.name:
+        gc.collect()
 
 
 @pytest.fixture(scope="session")
