@@ -23,6 +23,7 @@ from controlplane.api.call import answered, now
 from controlplane.api.endpoint import Endpoint
 from controlplane.doctor_check import Check
 from controlplane.estate import Estate, addresses
+from controlplane.estate.plan_lines import first_few
 from controlplane.estate.price_list import priced
 from controlplane.governance import Governance
 from controlplane.supervisor.probe import ask, place_of
@@ -31,7 +32,6 @@ from custody import store
 from extproc.edge.kek import KekFile
 
 _SOON_S: Final = 7 * 24 * 3600
-_NAMED: Final = 10
 _FULL: Final = 0.05
 _LONG_OUTBOX: Final = 1000
 _RESOLVE_S: Final = 3.0
@@ -83,7 +83,7 @@ class Doctor:
         if not reports:
             return Check("planes", "down", "no data plane is connected", "see what `portcullis up` printed about extproc")
         if late:
-            told = f"not on revision {publisher.revision}: {_some(late)}"
+            told = f"not on revision {publisher.revision}: {first_few(late)}"
             return Check("planes", "wrong", told, "see the log of extproc; restart it, and it takes everything anew")
         return _all_well("planes", f"{len(reports)} connected, on revision {publisher.revision}")
 
@@ -153,7 +153,7 @@ def _credentials(vault: Vault, estate: Estate) -> Check:
         except Unusable:
             broken.append(name)
     if broken:
-        return Check("credentials", "wrong", f"can't be opened: {_some(broken)}", "set them again: portcullis credential set NAME")
+        return Check("credentials", "wrong", f"can't be opened: {first_few(broken)}", "set them again: portcullis credential set NAME")
     return _all_well("credentials", f"{len(estate.of('credential'))} can be opened")
 
 
@@ -173,14 +173,15 @@ def _live_keys(estate: Estate, fits: Callable[[KeyRecord], bool]) -> list[str]:
 def _soon(estate: Estate, at: int) -> Check:
     names = _live_keys(estate, lambda key: key.expires is not None and at < key.expires <= at + _SOON_S)
     if names:
-        return Check("keys that expire", "warn", f"within a week: {_some(names)}", "portcullis key edit NAME --expires DATE, or let them")
+        told = f"within a week: {first_few(names)}"
+        return Check("keys that expire", "warn", told, "portcullis key edit NAME --expires DATE, or let them")
     return _all_well("keys that expire", "none within a week")
 
 
 def _graces(estate: Estate, at: int) -> Check:
     names = _live_keys(estate, lambda key: old_secret_until(key, at) is not None)
     if names:
-        told = f"the secret before the last rotation still works: {_some(names)}"
+        told = f"the secret before the last rotation still works: {first_few(names)}"
         return Check("old secrets", "warn", told, "see `portcullis key usage NAME` for whether anybody still uses it")
     return _all_well("old secrets", "none is in its grace")
 
@@ -189,7 +190,7 @@ def _prices(estate: Estate, at: int) -> Check:
     models = (kept.record for kept in estate.of("model").values() if isinstance(kept.record, ModelRecord))
     names = sorted(model.name for model in models if not _has_price(estate, model, at))
     if names:
-        told = f"nobody knows what these cost: {_some(names)}"
+        told = f"nobody knows what these cost: {first_few(names)}"
         return Check("prices", "warn", told, "declare a price, or allow it: environments.NAME.unpriced: allow")
     return _all_well("prices", "every model has one")
 
@@ -221,7 +222,3 @@ async def _provider(record: ProviderRecord) -> Check | None:
         told = f"{parts.hostname} leads to an address that is not let through"
         return Check(name, "wrong", told, "mend its url; where a private address is meant, say private: true")
     return None
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Final
 
 from contracts.snapshot import KeyRecord, Record
 from controlplane.estate import Change, Changes, Estate
 from controlplane.estate.declared_checks import checked
 from controlplane.estate.edits_problems import Conflict
+from controlplane.estate.plan_lines import first_few
 from controlplane.estate.references import PLURAL, Known, known, needs
 
 Dependent = tuple[str, str]
 """Kind and name."""
-_NAMED: Final = 10
 
 
 def broken_by(after: Estate, kind: str, name: str) -> list[Dependent]:
@@ -35,11 +34,7 @@ def all_of(dependents: Iterable[Dependent]) -> str:
     by_kind: dict[str, list[str]] = {}
     for kind, name in dependents:
         by_kind.setdefault(PLURAL[kind], []).append(name)
-    return "; ".join(f"{section} {', '.join(names[:_NAMED])}{_rest(len(names) - _NAMED)}" for section, names in by_kind.items())
-
-
-def _rest(count: int) -> str:
-    return f" and {count} more" if count > 0 else ""
+    return "; ".join(f"{section} {first_few(names)}" for section, names in by_kind.items())
 
 
 def without(estate: Estate, change: Change, told: str, *, cascade: bool) -> Changes:

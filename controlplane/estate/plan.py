@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from contracts.errors import Unusable
 from contracts.snapshot import RECORDS, CredentialRecord, KeyRecord, ModelRecord, Record
@@ -16,14 +15,11 @@ from controlplane.estate import Change, Changes, Estate, Kept
 from controlplane.estate.declared import Declared
 from controlplane.estate.declared_checks import checked
 from controlplane.estate.declared_prices import prices_kept
-from controlplane.estate.plan_lines import Line, lines_of
+from controlplane.estate.plan_lines import Line, first_few, lines_of
 from controlplane.estate.references import PLURAL, known
 from controlplane.vault import Vault
 from custody import store
 from custody.secret import Secret
-
-_NAMED: Final = 10
-"""A note names so many records and counts the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +78,7 @@ def _named(step: _Step, kind: str, declared: Mapping[str, Record]) -> Iterator[C
             taken.append(name)
             yield Change(kind, name, there, replace(there, origin="file"))
     if taken:
-        step.notes.append(f"{PLURAL[kind]}: made by calls, and this file's from now on: {_some(taken)}")
+        step.notes.append(f"{PLURAL[kind]}: made by calls, and this file's from now on: {first_few(taken)}")
 
 
 def _gone(step: _Step, kind: str, declared: Mapping[str, Record]) -> Iterator[Change]:
@@ -96,11 +92,7 @@ def _gone(step: _Step, kind: str, declared: Mapping[str, Record]) -> Iterator[Ch
         else:
             left.append(name)
     if left:
-        step.notes.append(f"{PLURAL[kind]}: made by calls and not in this file, so left as they are: {_some(left)}")
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+        step.notes.append(f"{PLURAL[kind]}: made by calls and not in this file, so left as they are: {first_few(left)}")
 
 
 def _settled(step: _Step, wanted: Record, there: Record | None) -> Record:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from controlplane.estate import ORGANISATION, Change, Changes, Estate, Kept
 from controlplane.estate.declared_fields import fields_of
 
 _LONGEST: Final = 80
+_NAMED: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,12 @@ def lines_of(estate: Estate, changes: Changes) -> tuple[Line, ...]:
         if change.sign != "~" or fields:
             found.append(Line(change.sign, change.kind, change.name, fields))
     return tuple(found)
+
+
+def first_few(names: Sequence[str]) -> str:
+    """The first of the names, and how many more there are."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def unseen(change: Change) -> bool:
