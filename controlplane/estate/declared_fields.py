@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -17,20 +16,13 @@ from contracts.snapshot import (
     Record,
     TeamRecord,
 )
+from controlplane.estate import declared_values as values
 from controlplane.estate.declared_prices import prices_shown
-
-_DAY: Final = 86_400
 
 
 def fields_of(record: Record) -> dict[str, Any]:
     """The fields in the file's order; declared_readers.py reads them back. A credential's `secret` is not among them."""
     return {name: value for name, value in _FIELDS[type(record)](record).items() if value not in (None, False, "", [], {})}
-
-
-def moment(seconds: int) -> str:
-    """A point in time, in seconds of the Unix epoch, as the file has it: a date where it is the first moment of one in UTC."""
-    found = dt.datetime.fromtimestamp(seconds, dt.UTC)
-    return found.date().isoformat() if seconds % _DAY == 0 else found.isoformat().replace("+00:00", "Z")
 
 
 def _provider(record: ProviderRecord) -> dict[str, Any]:
@@ -81,7 +73,7 @@ def _key(record: KeyRecord) -> dict[str, Any]:
         "addresses": list(record.addresses),
         "max_tokens": record.max_tokens,
         "profile": "" if record.profile == DEFAULT_PROFILE.name else record.profile,
-        "expires": None if record.expires is None else moment(record.expires),
+        "expires": None if record.expires is None else values.when(record.expires),
         "may_set_user": record.may_set_user,
         "disabled": record.disabled,
         "owner": record.owner,

@@ -10,7 +10,6 @@ Of several the last whose time has come is in force; before the first's it is th
 
 from __future__ import annotations
 
-import datetime as dt
 import itertools
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -97,28 +96,23 @@ def prices_given(price: Any) -> tuple[tuple[Price, ...], list[Fault]]:
 
 def prices_shown(prices: tuple[Price, ...]) -> Mapping[str, Any] | list[Mapping[str, Any]]:
     """The prices as they would stand in a file. There is at least one."""
-    shown: list[Mapping[str, Any]] = [_shown(price) for price in prices]
+    shown: list[Mapping[str, Any]] = [price_shown(price) for price in prices]
     return shown[0] if len(shown) == 1 else shown
 
 
-def _shown(price: Price) -> dict[str, Any]:
+def price_shown(price: Price) -> dict[str, Any]:
+    """One price as it would stand in a file, but for its version."""
     shown: dict[str, Any] = _rates_shown(price)
     shown |= {name: usd(getattr(price, name) // _THOUSANDS) for name in FEES if getattr(price, name)}
     if price.above:
         shown["above"] = {str(tier.above): _rates_shown(tier) for tier in reversed(price.above)}
     if price.since:
-        shown["from"] = day(price.since)
+        shown["from"] = values.when(price.since)
     return shown
 
 
 def _rates_shown(rates: Rates) -> dict[str, str]:
     return {name: usd(paid) for name in CLASSES if (paid := getattr(rates, name)) is not None}
-
-
-def day(seconds: int) -> str:
-    """A moment as a date, or with its time in UTC where it is not the first of its day."""
-    moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
-    return f"{moment:%Y-%m-%d}" if moment.time() == dt.time() else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def prices_kept(prices: tuple[Price, ...], there: tuple[Price, ...], revision: int) -> tuple[Price, ...]:

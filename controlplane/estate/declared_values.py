@@ -220,6 +220,12 @@ def moment(text: str) -> int:
     return seconds
 
 
+def when(seconds: int) -> str:
+    """A moment as it is written: a date where it is the first moment of one in UTC, else with its time."""
+    found = dt.datetime.fromtimestamp(seconds, dt.UTC)
+    return f"{found:%Y-%m-%d}" if found.time() == dt.time() else f"{found:%Y-%m-%dT%H:%M:%SZ}"
+
+
 def dollars(text: str) -> Decimal:
     """US dollars for a million tokens, exactly."""
     try:

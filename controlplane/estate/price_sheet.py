@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from contracts.snapshot import ModelRecord, ProviderRecord
-from contracts.usage import MILLION, Price, Rates, price_at, usd
-from controlplane.estate.declared_prices import CLASSES, FEES, day
+from contracts.usage import Price, price_at
+from controlplane.estate.declared_prices import price_shown
+from controlplane.estate.declared_values import when
 from controlplane.estate.price_list import entry_of, priced
 
 _MINUTE = 60
@@ -35,18 +36,14 @@ def price_sheet(model: ModelRecord, provider: ProviderRecord, now: int) -> dict[
 
 
 def _shown(price: Price) -> dict[str, Any]:
+    declared = price_shown(price)
     return {
         "version": price.version,
-        **_rates(price),
-        **{name: usd(paid * 1000 // MILLION) for name in FEES if (paid := getattr(price, name))},
-        "above": {str(tier.above): _rates(tier) for tier in reversed(price.above)},
-        "from": day(price.since) if price.since else None,
+        **declared,
+        "above": declared.get("above", {}),
+        "from": declared.get("from"),
         "daily": [_clock(second) for second in price.daily] if price.daily else None,
     }
-
-
-def _rates(rates: Rates) -> Mapping[str, str]:
-    return {name: usd(paid) for name in CLASSES if (paid := getattr(rates, name)) is not None}
 
 
 def _clock(second: int) -> str:
@@ -60,5 +57,5 @@ def _ends(prices: Sequence[Price]) -> list[str | None]:
     ends: list[str | None] = []
     for number, price in enumerate(prices):
         later = [each.since for each in prices[number + 1 :] if each.daily is None and each.since >= price.since]
-        ends.append(day(min(later)) if later else None)
+        ends.append(when(min(later)) if later else None)
     return ends
