@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, Literal
 
-from contracts.snapshot import DEFAULT_PROFILE, RECORDS, ProfileRecord, Record, Snapshot
+from contracts.snapshot import DEFAULT_PROFILE, RECORDS, KeyRecord, ProfileRecord, Record, Snapshot
 
 Origin = Literal["file", "api"]
 """Who made a record: a declarative file, which may also remove it, or a single call, which no file undoes."""
@@ -105,6 +105,11 @@ class Estate:
         """A profile, the built-in one too."""
         found = self.profiles().get(name)
         return found if isinstance(found, ProfileRecord) else None
+
+
+def revoked(record: Record) -> bool:
+    """Whether it is a key that was revoked: its record stays, and is nobody's any more."""
+    return isinstance(record, KeyRecord) and record.revoked is not None
 
 
 def nothing() -> Snapshot:

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import yaml
 
-from contracts.snapshot import KeyRecord, Record
-from controlplane.estate import Estate
+from contracts.snapshot import Record
+from controlplane.estate import Estate, revoked
 from controlplane.estate.declared_fields import fields_of
 from controlplane.estate.declared_readers import FIELDS
 from controlplane.estate.references import PLURAL
@@ -56,9 +56,9 @@ def _tag(text: str) -> str:
 def export(estate: Estate) -> str:
     """The file's text."""
     head = [_HEAD]
-    revoked = sorted(name for name, kept in estate.of("key").items() if _revoked(kept.record))
-    if revoked:
-        head.append(_REVOKED + ", ".join(revoked))
+    ended = sorted(name for name, kept in estate.of("key").items() if revoked(kept.record))
+    if ended:
+        head.append(_REVOKED + ", ".join(ended))
     if estate.organisation:
         head.append(_yaml({"organisation": estate.organisation}).rstrip())
     sections = [section for kind in _ORDER if (section := _section(kind, estate))]
@@ -66,7 +66,7 @@ def export(estate: Estate) -> str:
 
 
 def _section(kind: str, estate: Estate) -> str:
-    records = {name: kept.record for name, kept in sorted(estate.of(kind).items()) if not _revoked(kept.record)}
+    records = {name: kept.record for name, kept in sorted(estate.of(kind).items()) if not revoked(kept.record)}
     if not records:
         return ""
     variables = variables_of(records) if kind == "credential" else {}
@@ -109,10 +109,6 @@ def _numbered(stem: str) -> Iterator[str]:
     while True:
         yield f"{stem}_{number}"
         number += 1
-
-
-def _revoked(record: Record) -> bool:
-    return isinstance(record, KeyRecord) and record.revoked is not None
 
 
 def _yaml(tree: Mapping[str, Any]) -> str:

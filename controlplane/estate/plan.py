@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from contracts.errors import Unusable
 from contracts.snapshot import RECORDS, CredentialRecord, KeyRecord, ModelRecord, Record
-from controlplane.estate import Change, Changes, Estate, Kept
+from controlplane.estate import Change, Changes, Estate, Kept, revoked
 from controlplane.estate.declared import Declared
 from controlplane.estate.declared_checks import checked
 from controlplane.estate.declared_prices import prices_kept
@@ -85,7 +85,7 @@ def _gone(step: _Step, kind: str, declared: Mapping[str, Record]) -> Iterator[Ch
     """What a file named and this one does not."""
     left = []
     for name, there in step.estate.of(kind).items():
-        if name in declared or _revoked(there.record):
+        if name in declared or revoked(there.record):
             continue
         if there.origin == "file":
             yield Change(kind, name, there, None)
@@ -113,7 +113,7 @@ def _key(step: _Step, wanted: KeyRecord, there: KeyRecord | None) -> KeyRecord:
         fresh = step.vault.issue(step.estate.peppers)
         step.issued[wanted.name] = fresh.shown
         there = replace(wanted, id=fresh.public_id, secrets=(fresh.secret,))
-    if _revoked(there):
+    if revoked(there):
         step.notes.append(f"keys.{wanted.name}: is revoked, and stays so; take it out of this file, or make it anew under another name")
         return there
     if wanted.expires is not None and wanted.expires <= step.now:
@@ -144,10 +144,6 @@ def sealed(wanted: CredentialRecord, there: CredentialRecord | None, secret: Sec
     return replace(wanted, sealed=vault.seal(store.credential(wanted.name, version), secret), version=version)
 
 
-def _revoked(record: Record) -> bool:
-    return isinstance(record, KeyRecord) and record.revoked is not None
-
-
 def _dangling(estate: Estate, changes: Changes, declared: Declared) -> Iterator[str]:
     """What is left of calls' records, and would name what the file takes away."""
     after = estate.after(changes)
@@ -155,7 +151,7 @@ def _dangling(estate: Estate, changes: Changes, declared: Declared) -> Iterator[
     there = replace(names, spelt={**names.spelt, **{name.casefold(): name for name in declared.records["model"]}})
     for kind in RECORDS:
         for name, kept in after.of(kind).items():
-            if name in declared.records[kind] or _revoked(kept.record):
+            if name in declared.records[kind] or revoked(kept.record):
                 continue
             for at, detail in checked(kept.record, there)[1]:
                 yield f"{PLURAL[kind]}.{name}.{at}: {detail}; a call made this {kind}: change or remove it first, or name it in this file"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from contracts.snapshot import CredentialRecord, KeyRecord
-from controlplane.estate import ORGANISATION, Change, Changes, Estate, Kept
+from controlplane.estate import ORGANISATION, Change, Changes, Estate, Kept, revoked
 from controlplane.estate.declared_fields import fields_of
 
 _LONGEST: Final = 80
@@ -64,7 +64,7 @@ def _fields(old: Kept, new: Kept) -> Iterator[str]:
             yield f"{name}: {_value(before.get(name))} -> {_value(after.get(name))}"
     if _secret(old) != _secret(new):
         yield "secret"
-    if _revoked(old) != _revoked(new):
+    if revoked(old.record) != revoked(new.record):
         yield "revoked"
 
 
@@ -75,10 +75,6 @@ def _secret(kept: Kept) -> Any:
         case KeyRecord(secrets=secrets):
             return secrets
     return None
-
-
-def _revoked(kept: Kept) -> bool:
-    return isinstance(kept.record, KeyRecord) and kept.record.revoked is not None
 
 
 def _value(value: Any) -> str:
