@@ -8,7 +8,7 @@ from typing import Any, Final
 from contracts.snapshot import RECORDS, CredentialRecord, KeyRecord, ModelRecord, ProviderRecord, Record, document
 from controlplane.api.endpoint import Schema
 from controlplane.api.schema import schema_of, shown
-from controlplane.estate import Estate, Kept
+from controlplane.estate import Estate, Kept, kind_of
 from controlplane.estate.holds import covers
 from controlplane.estate.price_schema import PRICE_SHOWN, PRICES_SHOWN
 from controlplane.estate.price_sheet import price_sheet
@@ -53,7 +53,7 @@ def record_schema(kind: str) -> Schema:
 def record_document(estate: Estate, kept: Kept, now: int) -> dict[str, Any]:
     """A record as an answer. `now`: seconds of the Unix epoch."""
     record = kept.record
-    kind = next(kind for kind, made in RECORDS.items() if isinstance(record, made))
+    kind = kind_of(record)
     found = {name: value for name, value in document(record).items() if name not in HIDDEN.get(kind, ())}
     beside = {"version": kept.version, "created": kept.created, "creator": kept.creator, "origin": kept.origin}
     return {**found, **_more(estate, record, now), **beside}
@@ -98,12 +98,11 @@ def old_secret_until(record: KeyRecord, now: int) -> int | None:
 def users(estate: Estate, model: ModelRecord) -> dict[str, list[str]]:
     """The keys that may use a model, by team; disabled ones too, revoked ones not."""
     found: dict[str, list[str]] = {}
-    for name, kept in estate.of("key").items():
-        key = kept.record
-        if not isinstance(key, KeyRecord) or key.revoked is not None or (key.providers and model.provider not in key.providers):
+    for key in estate.each(KeyRecord):
+        if key.revoked is not None or (key.providers and model.provider not in key.providers):
             continue
         if any(covers(pattern, model.name) for pattern in key.models):
-            found.setdefault(key.team, []).append(name)
+            found.setdefault(key.team, []).append(key.name)
     return found
 
 

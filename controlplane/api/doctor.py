@@ -145,13 +145,11 @@ def _kek(vault: Vault) -> Check:
 
 def _credentials(vault: Vault, estate: Estate) -> Check:
     broken = []
-    for name, kept in estate.of("credential").items():
-        record = kept.record
+    for record in estate.each(CredentialRecord):
         try:
-            if isinstance(record, CredentialRecord):
-                vault.open(store.credential(record.name, record.version), record.sealed)
+            vault.open(store.credential(record.name, record.version), record.sealed)
         except Unusable:
-            broken.append(name)
+            broken.append(record.name)
     if broken:
         return Check("credentials", "wrong", f"can't be opened: {first_few(broken)}", "set them again: portcullis credential set NAME")
     return _all_well("credentials", f"{len(estate.of('credential'))} can be opened")
@@ -166,8 +164,7 @@ def _disk(data: str) -> Check:
 
 
 def _live_keys(estate: Estate, fits: Callable[[KeyRecord], bool]) -> list[str]:
-    records = (kept.record for kept in estate.of("key").values())
-    return sorted(record.name for record in records if isinstance(record, KeyRecord) and record.revoked is None and fits(record))
+    return sorted(key.name for key in estate.each(KeyRecord) if key.revoked is None and fits(key))
 
 
 def _soon(estate: Estate, at: int) -> Check:
@@ -187,8 +184,7 @@ def _graces(estate: Estate, at: int) -> Check:
 
 
 def _prices(estate: Estate, at: int) -> Check:
-    models = (kept.record for kept in estate.of("model").values() if isinstance(kept.record, ModelRecord))
-    names = sorted(model.name for model in models if not _has_price(estate, model, at))
+    names = sorted(model.name for model in estate.each(ModelRecord) if not _has_price(estate, model, at))
     if names:
         told = f"nobody knows what these cost: {first_few(names)}"
         return Check("prices", "warn", told, "declare a price, or allow it: environments.NAME.unpriced: allow")
@@ -203,7 +199,7 @@ def _has_price(estate: Estate, model: ModelRecord, at: int) -> bool:
 
 
 async def _providers(estate: Estate) -> list[Check]:
-    records = [kept.record for kept in estate.of("provider").values() if isinstance(kept.record, ProviderRecord)]
+    records = list(estate.each(ProviderRecord))
     found = await asyncio.gather(*(_provider(record) for record in records))
     wrong = [finding for finding in found if finding is not None]
     return wrong or [_all_well("providers", f"{len(records)} have addresses that may be used")]

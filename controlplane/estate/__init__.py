@@ -7,13 +7,14 @@ Nothing here reads or writes anything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from contracts.snapshot import DEFAULT_PROFILE, RECORDS, KeyRecord, ProfileRecord, Record, Snapshot
 
+R = TypeVar("R", bound=Record)
 Origin = Literal["file", "api"]
 """Who made a record: a declarative file, which may also remove it, or a single call, which no file undoes."""
 
@@ -60,6 +61,7 @@ class Changes:
         return bool(self.records) or self.organisation is not None or self.peppers is not None
 
 
+_KINDS: Final[Mapping[type, str]] = {record: kind for kind, record in RECORDS.items()}
 _EMPTY: Final[Mapping[str, Mapping[str, Kept]]] = MappingProxyType({kind: MappingProxyType({}) for kind in RECORDS})
 
 
@@ -97,6 +99,10 @@ class Estate:
         """The records of a kind, by name."""
         return self.records[kind]
 
+    def each(self, record: type[R]) -> Iterator[R]:
+        """The records of a kind, by their type."""
+        return (kept.record for kept in self.records[_KINDS[record]].values() if isinstance(kept.record, record))
+
     def profiles(self) -> Mapping[str, Record]:
         """The profiles by name, the built-in one among them unless one of its name was declared."""
         return {DEFAULT_PROFILE.name: DEFAULT_PROFILE} | {name: kept.record for name, kept in self.of("profile").items()}
@@ -105,6 +111,11 @@ class Estate:
         """A profile, the built-in one too."""
         found = self.profiles().get(name)
         return found if isinstance(found, ProfileRecord) else None
+
+
+def kind_of(record: Record) -> str:
+    """The name of a record's kind."""
+    return _KINDS[type(record)]
 
 
 def revoked(record: Record) -> bool:

@@ -29,7 +29,7 @@ DOORS: Final = tuple(
 
 def providers_of(estate: Estate) -> dict[str, ProviderRecord]:
     """The providers by name."""
-    return {name: kept.record for name, kept in estate.of("provider").items() if isinstance(kept.record, ProviderRecord)}
+    return {provider.name: provider for provider in estate.each(ProviderRecord)}
 
 
 class Gateway:
