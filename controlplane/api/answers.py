@@ -13,7 +13,6 @@ from controlplane.estate.holds import covers
 from controlplane.estate.price_schema import PRICE_SHOWN, PRICES_SHOWN
 from controlplane.estate.price_sheet import price_sheet
 
-PLURALS: Final[Mapping[str, str]] = {kind: f"{kind}s" for kind in RECORDS}
 HIDDEN: Final[Mapping[str, Sequence[str]]] = {"credential": ("sealed", "version"), "key": ("secrets",), "model": ("prices",)}
 """Fields that no answer shows. A credential's own version is `secret_version` there: `version` is the record's."""
 

@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from contracts.snapshot import TeamRecord
-from controlplane.api.answers import PLURALS, listing, record_document, ref
+from controlplane.api.answers import listing, record_document, ref
 from controlplane.api.answers import changing as change_schema
 from controlplane.api.call import ACTOR, answered, changing, flag, gone, guarded, name_in, now, showing
 from controlplane.api.conditions import Conditions, conditions, etag
@@ -18,6 +18,7 @@ from controlplane.api.reader import given, read, some
 from controlplane.api.types import EnvironmentBody, ModelBody, ProfileBody, ProjectBody, ProviderBody, TeamBody
 from controlplane.estate import Changes, Estate, Kept, edits
 from controlplane.estate.edits_problems import NotThere
+from controlplane.estate.references import PLURAL
 from controlplane.governance import Governance
 
 BODIES: Final = {
@@ -74,8 +75,8 @@ class Records:
 
     def read_endpoints(self) -> Iterator[Endpoint]:
         """List and show."""
-        kind, path = self._kind, f"/{PLURALS[self._kind]}"
-        yield Endpoint(method="GET", path=path, run=self.all, summary=f"All {PLURALS[kind]}", gives=listing(ref(kind)))
+        kind, path = self._kind, f"/{PLURAL[self._kind]}"
+        yield Endpoint(method="GET", path=path, run=self.all, summary=f"All {PLURAL[kind]}", gives=listing(ref(kind)))
         yield Endpoint(
             method="GET", path=f"{path}/{{name}}", run=self.one, summary=f"One {kind}", gives=ref(kind), etag=True, refuses=(404,)
         )  # fmt: skip
@@ -84,14 +85,14 @@ class Records:
         """Remove."""
         kind = self._kind
         return Endpoint(
-            method="DELETE", path=f"/{PLURALS[kind]}/{{name}}", run=self.remove, summary=f"Remove {_article(kind)}", gives=change_schema(),
+            method="DELETE", path=f"/{PLURAL[kind]}/{{name}}", run=self.remove, summary=f"Remove {_article(kind)}", gives=change_schema(),
             query=(CASCADE,), if_match=True, refuses=(404, 409, 412),
         )  # fmt: skip
 
     def endpoints(self) -> Iterator[Endpoint]:
         """All of them."""
         kind, body = self._kind, BODIES[self._kind]
-        path, gives = f"/{PLURALS[kind]}/{{name}}", change_schema(**{kind: ref(kind)})
+        path, gives = f"/{PLURAL[kind]}/{{name}}", change_schema(**{kind: ref(kind)})
         yield from self.read_endpoints()
         yield Endpoint(
             method="PUT", path=path, run=self.put, summary=f"Make {_article(kind)}, or make it anew", takes=body, gives=gives,
