@@ -136,7 +136,7 @@ def ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def changing(**more: Schema) -> Schema:
+def change_schema(**more: Schema) -> Schema:
     """The schema of an answer to a change: what changed, what each plane said, and what else is in it."""
     told = {"changes": {"type": "array", "items": ref("change")}, "planes": {"type": "array", "items": ref("plane_report")}}
     return _object(**more, **told)

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from aiohttp import web
 
-from controlplane.api.answers import changing as change_schema
-from controlplane.api.answers import ref
+from controlplane.api.answers import change_schema, ref
 from controlplane.api.call import ACTOR, changing, guarded, name_in, now, showing
 from controlplane.api.endpoint import Endpoint
 from controlplane.api.reader import given, read, some

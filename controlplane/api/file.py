@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from controlplane.api.answers import changing as change_schema
+from controlplane.api.answers import change_schema
 from controlplane.api.call import ACTOR, answered, changing, now
 from controlplane.api.endpoint import Endpoint
 from controlplane.api.reader import read

@@ -10,8 +10,7 @@ from aiohttp import web
 
 from contracts.snapshot import KeyRecord
 from controlplane.actor import Actor
-from controlplane.api.answers import changing as change_schema
-from controlplane.api.answers import old_secret_until, record_document, ref
+from controlplane.api.answers import change_schema, old_secret_until, record_document, ref
 from controlplane.api.call import ACTOR, changing, guarded, name_in, now, showing
 from controlplane.api.conditions import etag
 from controlplane.api.endpoint import Endpoint

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from aiohttp import web
 
-from controlplane.api.answers import changing as change_schema
-from controlplane.api.answers import exactly
+from controlplane.api.answers import change_schema, exactly
 from controlplane.api.call import answered, changing
 from controlplane.api.conditions import conditions
 from controlplane.api.endpoint import Endpoint

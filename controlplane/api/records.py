@@ -9,8 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from contracts.snapshot import TeamRecord
-from controlplane.api.answers import listing, record_document, ref
-from controlplane.api.answers import changing as change_schema
+from controlplane.api.answers import change_schema, listing, record_document, ref
 from controlplane.api.call import ACTOR, answered, changing, flag, gone, guarded, name_in, now, showing
 from controlplane.api.conditions import Conditions, conditions, etag
 from controlplane.api.endpoint import Endpoint, Query
