@@ -14,7 +14,7 @@ from aiohttp.typedefs import Handler
 
 from contracts.errors import PortcullisError, Unusable
 from controlplane.estate.edits_problems import Conflict, NotThere, Problems
-from controlplane.state.values import Stale, Taken, Unsettled
+from controlplane.state.values import Reused, Stale, Taken, Unsettled
 
 log = logging.getLogger("control.api")
 
@@ -82,6 +82,8 @@ def _of_unusable(error: Unusable) -> web.Response:
             return problem(409, error.code, _sentence(error), dependents=error.dependents)
         case Taken():
             return problem(409, "exists", _sentence(error))
+        case Reused():
+            return problem(409, "idempotency_key_reused", _sentence(error))
         case Stale() | Unsettled():
             return problem(503, "state_unavailable", _sentence(error))
     return problem(422, "unusable", str(error))

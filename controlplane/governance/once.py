@@ -12,10 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from controlplane.api.problems import Problem
 from controlplane.estate import Changes, Estate
 from controlplane.state import State
-from controlplane.state.values import KeptAnswer
+from controlplane.state.values import KeptAnswer, Reused
 from controlplane.vault import Vault
 from custody import store
 from custody.kept_answer import kept_answer
@@ -67,13 +66,13 @@ class Once:
         return cls(f"{actor}:{key}", call, hashlib.sha256(raw).hexdigest(), replying)
 
     def kept(self, state: State, vault: Vault) -> Reply | None:
-        """What the same call was answered. Raises Problem (409) where another call had this key."""
+        """What the same call was answered. Raises Reused where another call had this key."""
         found = state.answered(self.key)
         if found is None:
             return None
         document = json.loads(kept_answer(vault.keyring, self.key, found.sealed))
         if (found.digest, document["body"]) != (self.call, self.body):
-            raise Problem(409, "idempotency_key_reused", "Another call had this Idempotency-Key; a new call needs a new one.")
+            raise Reused
         return Reply(document["status"], document["document"], document["headers"])
 
     def sealed(self, vault: Vault, reply: Reply) -> KeptAnswer:

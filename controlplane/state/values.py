@@ -26,6 +26,13 @@ class Taken(Unusable):
     """There is one of that name."""
 
 
+class Reused(Unusable):
+    """Another call had this key: what is kept is the answer to that one."""
+
+    def __init__(self) -> None:
+        super().__init__("another call had this Idempotency-Key; a new call needs a new one")
+
+
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
     """What an idempotent call was answered, sealed by the caller, so that the same call is answered the same again.
