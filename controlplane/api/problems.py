@@ -14,7 +14,7 @@ from aiohttp.typedefs import Handler
 
 from contracts.errors import PortcullisError, Unusable
 from controlplane.estate.edits_problems import Conflict, NotThere, Problems
-from controlplane.state.values import Reused, Stale, Taken, Unsettled
+from controlplane.state.values import Failed, Reused, Taken
 
 log = logging.getLogger("control.api")
 
@@ -73,20 +73,23 @@ async def explained(request: web.Request, handler: Handler) -> web.StreamRespons
 
 
 def _of_unusable(error: Unusable) -> web.Response:
-    match error:
-        case Problems():
-            return problem(422, "unusable", str(error), [FieldProblem(*fault) for fault in error.errors])
-        case NotThere():
-            return problem(404, "not_found", _sentence(error))
-        case Conflict():
-            return problem(409, error.code, _sentence(error), dependents=error.dependents)
-        case Taken():
-            return problem(409, "exists", _sentence(error))
-        case Reused():
-            return problem(409, "idempotency_key_reused", _sentence(error))
-        case Stale() | Unsettled():
-            return problem(503, "state_unavailable", _sentence(error))
+    if isinstance(error, Problems):
+        return problem(422, "unusable", str(error), [FieldProblem(*fault) for fault in error.errors])
+    if isinstance(error, Conflict):
+        return problem(409, error.code, _sentence(error), dependents=error.dependents)
+    for kind, status, code in _UNUSABLE:
+        if isinstance(error, kind):
+            return problem(status, code, _sentence(error))
     return problem(422, "unusable", str(error))
+
+
+_UNUSABLE: Final = (
+    (NotThere, 404, "not_found"),
+    (Taken, 409, "exists"),
+    (Reused, 409, "idempotency_key_reused"),
+    (Failed, 503, "state_unavailable"),
+)
+"""What is answered where a sentence says it all."""
 
 
 def _sentence(error: Unusable) -> str:

@@ -3,7 +3,7 @@
 A change is one transaction: the records that change, the revision, the admin events, the kept answer. Whoever changes an
 estate that is no longer the stored one is told Stale, and nothing is written. Secrets arrive here sealed or hashed.
 
-Every method blocks: call it from a thread (`asyncio.to_thread`). Any number of threads and processes may. Each raises Unusable
+Every method blocks: call it from a thread (`asyncio.to_thread`). Any number of threads and processes may. Each raises Failed
 with one sentence where the database does not do its part; a method that writes has then changed nothing, but for Unsettled.
 """
 
@@ -16,14 +16,13 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from contracts.errors import Unusable
 from contracts.events import AdminEvent
 from contracts.settings import Settings
 from controlplane.estate import Change, Changes, Estate
 from controlplane.state import rows
 from controlplane.state.database import Database, open_database
 from controlplane.state.tables import ANSWERS, AUTHORITY, ESTATE, EVENTS, PLANES, RECORDS
-from controlplane.state.values import ANSWERS_KEPT, Authority, KeptAnswer, Plane, Stale, Taken
+from controlplane.state.values import ANSWERS_KEPT, Authority, Failed, KeptAnswer, Plane, Stale, Taken
 
 _ONE_RECORD: Final = (RECORDS.c.kind == sa.bindparam("of_kind"), RECORDS.c.name == sa.bindparam("of_name"))
 _OLD_RECORD: Final = (*_ONE_RECORD, RECORDS.c.version == sa.bindparam("of_version"))
@@ -88,7 +87,7 @@ class State:
         if made:
             db.execute(sa.insert(RECORDS), made)
         if found != len(removed) + len(changed):
-            raise Unusable(f"{self._database.place}: a record is not as the estate has it; restart control. Nothing was changed")
+            raise Failed(f"{self._database.place}: a record is not as the estate has it; restart control. Nothing was changed")
 
     # ── kept answers ───────────────────────────────────────────────────────────
 
@@ -215,7 +214,7 @@ class State:
             yield
         except (ValueError, KeyError, TypeError, AttributeError, sa.exc.NoResultFound) as error:
             why = f"can't be read: {type(error).__name__}; restore it from your backup"
-            raise Unusable(f"{self._database.place}: {why}") from None
+            raise Failed(f"{self._database.place}: {why}") from None
 
 
 def _which(change: Change) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from contracts.errors import Unusable
 from contracts.settings import Settings
-from controlplane.state.values import Unsettled
+from controlplane.state.values import Failed, Unsettled
 from extproc.edge.private_files import private_folder
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -45,16 +45,16 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """A look at everything as of one moment. Raises Unusable."""
+        """A look at everything as of one moment. Raises Failed."""
         try:
             with self.reader.begin() as db:
                 yield db
         except SQLAlchemyError as error:
-            raise Unusable(f"{self.place}: can't be read: {_reason(error)}") from None
+            raise Failed(f"{self.place}: can't be read: {_reason(error)}") from None
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """All of it or nothing. Raises Unusable (nothing was changed) and Unsettled."""
+        """All of it or nothing. Raises Failed (nothing was changed) and Unsettled."""
         done = False
         try:
             with self.writer.begin() as db:
@@ -64,7 +64,7 @@ class Database:
             if done:
                 why = f"whether the change was made is not known: {_reason(error)}; look before you repeat it"
                 raise Unsettled(f"{self.place}: {why}") from None
-            raise Unusable(f"{self.place}: can't be written: {_reason(error)}; nothing was changed") from None
+            raise Failed(f"{self.place}: can't be written: {_reason(error)}; nothing was changed") from None
 
     def forget(self) -> None:
         """Let what was overwritten leave SQLite's log too, unless somebody reads just now; PostgreSQL does so in its own time."""
@@ -77,7 +77,7 @@ class Database:
             finally:
                 connection.close()
         except (SQLAlchemyError, sqlite3.Error) as error:
-            raise Unusable(f"{self.place}: its log can't be cut: {error}") from None
+            raise Failed(f"{self.place}: its log can't be cut: {error}") from None
 
     def close(self) -> None:
         """Let go of its connections."""

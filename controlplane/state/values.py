@@ -11,14 +11,18 @@ ANSWERS_KEPT: Final = 24 * 3600
 """Seconds."""
 
 
-class Stale(Unusable):
+class Failed(Unusable):
+    """The database did not do its part. Nothing was changed, but for what Unsettled says."""
+
+
+class Stale(Failed):
     """The stored state is no longer the one that was to be changed. Load it and decide anew."""
 
     def __init__(self) -> None:
         super().__init__("the state changed meanwhile; try again")
 
 
-class Unsettled(Unusable):
+class Unsettled(Failed):
     """The database went away in the middle of a commit: the change is made whole, or not at all, and which of these isn't known. Load."""
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -87,6 +89,18 @@ def test_of_two_who_saw_the_same_one_wins(control: ControlPart) -> None:
         statuses = sorted(future.result()[0] for future in asked)
     assert statuses == [200, *[412] * 7]
     assert control.ask("GET", f"{API}/teams/raced")[1]["version"] == 2
+
+
+def test_a_database_that_does_not_do_its_part_is_no_fault_of_the_caller(control: ControlPart) -> None:
+    """It is 503 with what it says, nothing is made, and the same call is taken once it is over."""
+    with closing(sqlite3.connect(control.data / "state" / "portcullis.db", isolation_level=None)) as db:
+        db.execute("CREATE TRIGGER full BEFORE UPDATE ON estate BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
+        status, answer = control.ask("PUT", f"{API}/teams/unkept", {})
+        assert (status, answer["code"]) == (503, "state_unavailable")
+        assert "disk is full; nothing was changed" in answer["detail"]
+        assert control.ask("GET", f"{API}/teams/unkept")[0] == 404
+        db.execute("DROP TRIGGER full")
+    assert control.ask("PUT", f"{API}/teams/unkept", {})[0] == 201
 
 
 def test_every_fault_of_a_body_is_named_at_once(control: ControlPart) -> None:
