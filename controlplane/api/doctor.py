@@ -50,7 +50,7 @@ class Doctor:
 
     async def examine(self, _request: web.Request) -> web.Response:
         """Look at everything."""
-        return answered({"checks": [finding.document() async for finding in self._findings()]})
+        return answered({"checks": [check.document() async for check in self._checks()]})
 
     def endpoints(self) -> Iterator[Endpoint]:
         """All of them."""
@@ -58,12 +58,12 @@ class Doctor:
         gives = exactly(checks={"type": "array", "items": check})
         yield Endpoint(method="GET", path="/doctor", run=self.examine, summary="What is wrong, and what to do", gives=gives)
 
-    async def _findings(self) -> AsyncIterator[Check]:
+    async def _checks(self) -> AsyncIterator[Check]:
         governance = self._governance
         estate, at = governance.estate, now()
         yield self._planes()
-        for finding in await self._gateway():
-            yield finding
+        for check in await self._gateway():
+            yield check
         yield await asyncio.to_thread(self._state)
         yield await asyncio.to_thread(self._outbox)
         yield _ingest(answers=await self._audit.answers())
@@ -73,8 +73,8 @@ class Doctor:
         yield _soon(estate, at)
         yield _graces(estate, at)
         yield await asyncio.to_thread(_prices, estate, at)
-        for finding in await _providers(estate):
-            yield finding
+        for check in await _providers(estate):
+            yield check
 
     def _planes(self) -> Check:
         publisher = self._governance.publisher
@@ -201,7 +201,7 @@ def _has_price(estate: Estate, model: ModelRecord, at: int) -> bool:
 async def _providers(estate: Estate) -> list[Check]:
     records = list(estate.each(ProviderRecord))
     found = await asyncio.gather(*(_provider(record) for record in records))
-    wrong = [finding for finding in found if finding is not None]
+    wrong = [check for check in found if check is not None]
     return wrong or [_all_well("providers", f"{len(records)} have addresses that may be used")]
 
 
