@@ -32,7 +32,7 @@ class MockPart:
     """The mock provider as a part of the system, on whichever port is free."""
 
     def __init__(self, run: Path) -> None:
-        self._told = run / "mock.port"  # swept away with the sockets: see supervisor_checks
+        self._told = run / "mock.port"  # swept away with the sockets: see supervisor/checks.py
 
     def plan(self) -> Plan:
         """How it is run."""

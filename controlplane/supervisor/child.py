@@ -1,6 +1,6 @@
 """What stands between the supervisor and a part: run as a program, it prepares itself and becomes the part.
 
-    python -I -S supervisor_child.py SUPERVISOR_PID WATCH_FD COMMAND…
+    python -I -S child.py SUPERVISOR_PID WATCH_FD COMMAND…
 
 The part must not outlive its supervisor, not even one that was killed with -9. On Linux the kernel
 sees to it (PR_SET_PDEATHSIG, prctl(2)); elsewhere a small process watches a pipe whose other end only
