@@ -33,8 +33,6 @@ log = logging.getLogger("control.governance")
 
 T = TypeVar("T")
 Edit = Callable[[Estate], Changes]
-PATIENCE_S: Final = 2.0
-"""How long a change waits for the planes."""
 SYSTEM: Final = "control"
 """The actor of what control does by itself."""
 
@@ -188,12 +186,12 @@ class Governance:
         """Planes, and Envoy where it runs beside us, have answered or are named as late."""
         providers = _providers(step.told)
         if not providers:
-            return await self.publisher.publish(step.new, step.told, PATIENCE_S)
+            return await self.publisher.publish(step.new, step.told)
         coming, leaving = providers_of(step.new), [change for change in providers if change.new is None]
         envoy: list[PlaneReport] = []
         if len(leaving) < len(providers):
             envoy = await self._gateway_told(f"{step.new.revision}{'+' if leaving else ''}", {**providers_of(step.old), **coming})
-        planes = await self.publisher.publish(step.new, step.told, PATIENCE_S)
+        planes = await self.publisher.publish(step.new, step.told)
         if leaving:
             envoy = await self._gateway_told(str(step.new.revision), coming)
         return [*planes, *envoy]
