@@ -2,7 +2,8 @@
 
 type of the field        JSON
 str, int, bool           the same; a number with a point is no int
-Amount                   a number, exactly as it was written
+Literal[…]               one of these texts
+Any                      whatever it is; a number with a point exactly as it was written
 Moment                   seconds of the Unix epoch, or a text that declarative files take too (2027-01-01)
 Secret                   a text; from here on it shows itself to nobody
 tuple[T, ...]            an array
@@ -148,6 +149,10 @@ def _expect(value: Any, kind: type[T], told: str) -> T:
 
 
 def _single(kind: Any, value: Any) -> Any:
+    if typing.get_origin(kind) is typing.Literal:
+        if value not in typing.get_args(kind):
+            raise ValueError(f"must be {' or '.join(typing.get_args(kind))}")
+        return value
     if kind is Secret:
         return Secret(values.secret_text(_expect(value, str, "a text")).encode())
     if kind is Moment:

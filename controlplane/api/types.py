@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from controlplane.api.reader import Moment
 from controlplane.estate.price_schema import PRICE_GIVEN
@@ -166,7 +166,7 @@ class KeyRotation:
 class VaultRotation:
     """What the vault should make anew."""
 
-    what: str = field(metadata=about("kek: the key that seals; pepper: what the keys' hashes are made with.", enum=["kek", "pepper"]))
+    what: Literal["kek", "pepper"] = field(metadata=about("kek: the key that seals; pepper: what the keys' hashes are made with."))
 
 
 @dataclass(frozen=True, slots=True)

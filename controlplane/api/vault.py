@@ -12,7 +12,6 @@ from controlplane.actor import Actor
 from controlplane.api.answers import exactly
 from controlplane.api.call import ACTOR, answered, once_of
 from controlplane.api.endpoint import Endpoint
-from controlplane.api.problems import FieldProblem, Problem
 from controlplane.api.reader import read
 from controlplane.api.types import VaultRotation
 from controlplane.governance import Governance
@@ -54,14 +53,12 @@ class Vaults:
     async def _begun(self, actor: Actor, what: str) -> None:
         if what == "pepper":
             await self._rotation.pepper(actor)
-        elif what == "kek":
+        else:
             work = asyncio.ensure_future(self._rotation.kek(actor))
             self._governance.watch(work)
             await asyncio.wait([work], timeout=_AT_ONCE_S)
             if work.done():
                 work.result()
-        else:
-            raise Problem(400, "invalid_request", "what: must be kek or pepper", [FieldProblem("what", "must be kek or pepper")])
 
     def endpoints(self) -> Iterator[Endpoint]:
         """All of them."""

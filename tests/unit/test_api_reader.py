@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given as drawn
@@ -39,6 +39,7 @@ class Body:
     inner: Inner | None = None
     secret: Secret | None = None
     anything: Any = None
+    colour: Literal["red", "green"] = "red"
 
 
 def faults(raw: bytes | str) -> list[str]:
@@ -66,6 +67,14 @@ def test_every_fault_is_told_at_once() -> None:
     assert faults(raw) == [
         "count", "flag", "many[1]", "labels.x", "when", "inner.depth", "inner.more", "nme", "name",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ['"blue"', '"RED"', '""', "null", "1", '["red"]', '{"red": 1}'])
+def test_of_several_texts_one_is_taken(value: str) -> None:
+    """As it is written, and no other; the complaint names them."""
+    assert read(Body, b'{"name": "a", "colour": "green"}').colour == "green"
+    with pytest.raises(Problem, match=r"colour: (must be red or green|can't be null)"):
+        read(Body, f'{{"name": "a", "colour": {value}}}'.encode())
 
 
 @pytest.mark.parametrize("value", ["1.0", "1e3", '"1"', "null", "[]"])
@@ -127,7 +136,11 @@ _JSON = st.recursive(
 )
 
 
-@drawn(st.dictionaries(st.sampled_from(["name", "count", "flag", "many", "labels", "when", "inner", "anything", "zzz"]), _JSON, max_size=5))
+@drawn(
+    st.dictionaries(
+        st.sampled_from(["name", "count", "flag", "many", "labels", "when", "inner", "anything", "colour", "zzz"]), _JSON, max_size=5
+    )
+)
 def test_any_json_is_read_as_its_types_or_is_a_problem(document: dict[str, Any]) -> None:
     """What is read has the types that its class says."""
     with suppress(Problem):
@@ -136,4 +149,5 @@ def test_any_json_is_read_as_its_types_or_is_a_problem(document: dict[str, Any])
         assert type(body.count) is int
         assert type(body.flag) is bool
         assert all(isinstance(text, str) for text in [*body.many, *body.labels, *body.labels.values()])
+        assert body.colour in {"red", "green"}
         assert body.when is None or type(body.when) is Moment
