@@ -13,10 +13,10 @@ from aiohttp import web
 
 from contracts.snapshot import KeyRecord
 from controlplane.api.answers import exactly
+from controlplane.api.bodies import Question
 from controlplane.api.call import name_in
 from controlplane.api.endpoint import Endpoint, Query
 from controlplane.api.problems import problem
-from controlplane.api.types import Question
 from controlplane.estate.edits_problems import NotThere
 from controlplane.governance import Governance
 

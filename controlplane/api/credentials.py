@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from aiohttp import web
 
 from controlplane.api.answers import change_schema, ref
+from controlplane.api.bodies import CredentialBody, CredentialChange, CredentialSecret
 from controlplane.api.call import ACTOR, changing, guarded, name_in, now, showing
 from controlplane.api.endpoint import Endpoint
 from controlplane.api.reader import given, read, some
 from controlplane.api.records import Records
-from controlplane.api.types import CredentialBody, CredentialChange, CredentialSecret
 from controlplane.estate import edits_credentials as edits
 from controlplane.governance import Governance
 

@@ -9,10 +9,10 @@ from typing import Any
 from aiohttp import web
 
 from controlplane.api.answers import change_schema
+from controlplane.api.bodies import Apply
 from controlplane.api.call import ACTOR, answered, changing, now
 from controlplane.api.endpoint import Endpoint
 from controlplane.api.reader import read
-from controlplane.api.types import Apply
 from controlplane.estate import Changes, Estate
 from controlplane.estate.declarative import declared
 from controlplane.estate.declared import Declared

@@ -16,7 +16,7 @@ from controlplane.api.conditions import etag
 from controlplane.api.endpoint import Endpoint
 from controlplane.api.reader import given, read, some
 from controlplane.api.records import Records
-from controlplane.api.types import KeyBody, KeyChange, KeyRotation
+from controlplane.api.bodies import KeyBody, KeyChange, KeyRotation
 from controlplane.estate import Changes, Estate
 from controlplane.estate import edits_keys as edits
 from controlplane.estate.edits_problems import NotThere

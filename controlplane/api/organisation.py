@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from aiohttp import web
 
 from controlplane.api.answers import change_schema, exactly
+from controlplane.api.bodies import OrganisationBody
 from controlplane.api.call import answered, changing
 from controlplane.api.conditions import conditions
 from controlplane.api.endpoint import Endpoint
 from controlplane.api.reader import read
-from controlplane.api.types import OrganisationBody
 from controlplane.estate import ORGANISATION, Changes, Estate
 from controlplane.estate.edits import organisation_put
 from controlplane.governance import Governance

@@ -12,10 +12,10 @@ from contracts.events import AdminEvent
 from contracts.settings import plane_name
 from controlplane.actor import Actor
 from controlplane.api.answers import exactly, listing
+from controlplane.api.bodies import PlaneBody
 from controlplane.api.call import ACTOR, answered, name_in, once_of
 from controlplane.api.endpoint import Endpoint
 from controlplane.api.reader import read
-from controlplane.api.types import PlaneBody
 from controlplane.estate import Estate
 from controlplane.estate import declared_values as values
 from controlplane.estate.edits_problems import NotThere, Problems

@@ -10,11 +10,11 @@ from aiohttp import web
 
 from contracts.snapshot import TeamRecord
 from controlplane.api.answers import change_schema, listing, record_document, ref
+from controlplane.api.bodies import EnvironmentBody, ModelBody, ProfileBody, ProjectBody, ProviderBody, TeamBody
 from controlplane.api.call import ACTOR, answered, changing, flag, gone, guarded, name_in, now, showing
 from controlplane.api.conditions import Conditions, conditions, etag
 from controlplane.api.endpoint import Endpoint, Query
 from controlplane.api.reader import given, read, some
-from controlplane.api.types import EnvironmentBody, ModelBody, ProfileBody, ProjectBody, ProviderBody, TeamBody
 from controlplane.estate import Changes, Estate, Kept, edits
 from controlplane.estate.edits_problems import NotThere
 from controlplane.estate.references import PLURAL

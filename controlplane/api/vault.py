@@ -10,10 +10,10 @@ from aiohttp import web
 
 from controlplane.actor import Actor
 from controlplane.api.answers import exactly
+from controlplane.api.bodies import VaultRotation
 from controlplane.api.call import ACTOR, answered, once_of
 from controlplane.api.endpoint import Endpoint
 from controlplane.api.reader import read
-from controlplane.api.types import VaultRotation
 from controlplane.governance import Governance
 from controlplane.governance.once import Reply
 from controlplane.vault.rotation import Rotation
