@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from contracts.errors import PortcullisError
+from controlplane.cli.audit import add_audit
 from controlplane.cli.client import DeclinedError, SystemDownError
 from controlplane.cli.credential import add_credential
 from controlplane.cli.export import add_export
@@ -20,7 +21,6 @@ from controlplane.cli.model import add_model
 from controlplane.cli.nouns import add_nouns
 from controlplane.cli.organisation import add_organisation
 from controlplane.cli.plane import add_plane
-from controlplane.cli.read import add_audit
 from controlplane.cli.team import add_teams
 from controlplane.cli.tree import Parser, Verbs, configured, later, running, scripted, verb
 from controlplane.cli.vault import add_vault
