@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from contracts.snapshot import RECORDS, CredentialRecord, KeyRecord, ModelRecord, ProviderRecord, Record, document
 from controlplane.api.endpoint import Schema
+from controlplane.api.price_schema import PRICE_SHOWN, PRICES_SHOWN
 from controlplane.api.schema import schema_of, shown
 from controlplane.estate import Estate, Kept, kind_of
 from controlplane.estate.holds import covers
-from controlplane.estate.price_schema import PRICE_SHOWN, PRICES_SHOWN
 from controlplane.estate.price_sheet import price_sheet
 
 HIDDEN: Final[Mapping[str, Sequence[str]]] = {"credential": ("sealed", "version"), "key": ("secrets",), "model": ("prices",)}

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from controlplane.api.price_schema import PRICE_GIVEN
 from controlplane.api.reader import Moment
-from controlplane.estate.price_schema import PRICE_GIVEN
 from custody.secret import Secret
 
 PRICE: Final = {"input": 0.15, "output": 0.6}
