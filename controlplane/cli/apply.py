@@ -17,6 +17,7 @@ from controlplane.cli.secret import PrivateFile
 from controlplane.estate import declared_values as values
 from controlplane.estate.declarative import declared
 from controlplane.estate.declared import Declared
+from controlplane.estate.plan_lines import Line
 
 _MAX_SECRET_BYTES = 64 << 10
 
@@ -132,7 +133,7 @@ def _show(done: Mapping[str, Any], place: Path | None) -> None:
     for note in done["notes"]:
         print(f"note: {note}")
     for change in done["changes"]:
-        print(f"{change['sign']} {change['kind']} {change['name']}" + (f" ({', '.join(change['fields'])})" if change["fields"] else ""))
+        print(Line(**change).text())
     if not done["changes"]:
         print(f"nothing to change; revision {done['revision']} is in force")
     elif done["dry_run"]:

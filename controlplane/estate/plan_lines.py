@@ -22,7 +22,7 @@ class Line:
     sign: str
     kind: str
     name: str
-    fields: tuple[str, ...] = ()
+    fields: Sequence[str] = ()
 
     def text(self) -> str:
         """The line."""
