@@ -12,9 +12,7 @@ from controlplane.cli.record import Noun, listing, named, of, removing
 from controlplane.cli.secret import read_secret
 from controlplane.cli.tree import Parser, Verbs, noun, running, verb
 
-CREDENTIAL: Final = Noun(
-    "credential", "credentials", (), {name: of(name) for name in ("name", "provider", "project", "draining", "version")}
-)
+CREDENTIAL: Final = Noun("credential", (), {name: of(name) for name in ("name", "provider", "project", "draining", "version")})
 _READ_FROM: Final = "; its secret is read from the standard input, from a prompt, or from a file"
 
 

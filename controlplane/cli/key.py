@@ -41,7 +41,6 @@ MADE: Final = (
 )
 KEY: Final = Noun(
     "key",
-    "keys",
     CHANGED,
     {
         **{name: of(name) for name in ("name", "id", "status", "team", "project", "environment")},

@@ -11,7 +11,6 @@ from controlplane.cli.tree import Verbs, noun
 
 PROVIDER: Final = Noun(
     "provider",
-    "providers",
     (
         Field("dialect", "how its API speaks: openai or anthropic", needed=True),
         Field("url", "scheme, host, port and path, such as https://api.openai.com/v1", needed=True),
@@ -23,7 +22,6 @@ PROVIDER: Final = Noun(
 
 MODEL: Final = Noun(
     "model",
-    "models",
     (
         Field("provider", "the provider that runs it", values.NAME, needed=True),
         Field("credential", "the credential it is asked with; left out: one of the provider's", values.NAME),
@@ -40,7 +38,6 @@ MODEL: Final = Noun(
 
 ENVIRONMENT: Final = Noun(
     "environment",
-    "environments",
     (
         Field("zero_data_retention", "nothing of prompts and answers is kept anywhere", values.YES),
         Field("content", "whether prompts and answers are kept", choices=("full", "none")),
@@ -53,7 +50,6 @@ ENVIRONMENT: Final = Noun(
 
 PROFILE: Final = Noun(
     "profile",
-    "profiles",
     (
         Field(
             "prompt",

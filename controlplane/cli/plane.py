@@ -19,7 +19,6 @@ from controlplane.cli.tree import Verbs, noun, running, verb
 
 PLANE: Final = Noun(
     "plane",
-    "planes",
     (),
     {
         **{name: of(name) for name in ("name", "status", "revision", "problem")},

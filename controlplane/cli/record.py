@@ -32,9 +32,13 @@ class Noun:
     """A kind of record. `columns`: title → the cell of a record, for `list`."""
 
     name: str
-    place: str
     fields: Sequence[Field]
     columns: Mapping[str, Callable[[Mapping[str, Any]], Any]]
+
+    @property
+    def plural(self) -> str:
+        """What the API, and people, call all of them."""
+        return f"{self.name}s"
 
 
 def of(name: str) -> Callable[[Mapping[str, Any]], Any]:
@@ -93,7 +97,7 @@ def editing(verbs: Verbs, noun: Noun) -> None:
 
 def listing(verbs: Verbs, noun: Noun) -> None:
     """`list`."""
-    verb(verbs, "list", f"the {noun.name}s", partial(list_all, noun), running())
+    verb(verbs, "list", f"the {noun.plural}", partial(list_all, noun), running())
 
 
 def showing(verbs: Verbs, noun: Noun) -> None:
@@ -119,7 +123,7 @@ def named(made: Parser, noun: Noun) -> Parser:
 
 def add(noun: Noun, args: argparse.Namespace) -> int:
     """Make a record; one of that name is left alone."""
-    answer = client(args).fresh(f"{noun.name} '{args.name}'", path_of(noun.place, args.name), given(args, noun.fields))
+    answer = client(args).fresh(f"{noun.name} '{args.name}'", path_of(noun.plural, args.name), given(args, noun.fields))
     return told(args, answer, f"{noun.name} {args.name} is made")
 
 
@@ -128,7 +132,7 @@ def edit(noun: Noun, args: argparse.Namespace) -> int:
     asked = given(args, noun.fields)
     if not asked:
         args.parser.error("nothing to change: give at least one option")
-    caller, path = client(args), path_of(noun.place, args.name)
+    caller, path = client(args), path_of(noun.plural, args.name)
     there = caller.ask("GET", path)
     record = there.document()
     for field in noun.fields:
@@ -146,16 +150,16 @@ def _merged(there: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
 
 def list_all(noun: Noun, args: argparse.Namespace) -> int:
     """A table of all of a kind."""
-    records = client(args).call("GET", path_of(noun.place))
+    records = client(args).call("GET", path_of(noun.plural))
     return listed(args, records, tuple(noun.columns), [[cell(record) for cell in noun.columns.values()] for record in records])
 
 
 def show(noun: Noun, args: argparse.Namespace) -> int:
     """All fields of one."""
-    return shown(args, client(args).call("GET", path_of(noun.place, args.name)))
+    return shown(args, client(args).call("GET", path_of(noun.plural, args.name)))
 
 
 def remove(noun: Noun, args: argparse.Namespace) -> int:
     """Take one away, and with `--cascade` what needs it."""
-    path = path_of(noun.place, args.name) + ("?cascade=true" if args.cascade else "")
+    path = path_of(noun.plural, args.name) + ("?cascade=true" if args.cascade else "")
     return told(args, client(args).call("DELETE", path), f"{noun.name} {args.name} is removed")

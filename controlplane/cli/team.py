@@ -14,7 +14,6 @@ from controlplane.cli.tree import Verbs, noun, running, verb
 
 TEAM: Final = Noun(
     "team",
-    "teams",
     (
         Field("projects", "names of its projects", values.NAMES, ("--project", "--projects")),
         Field("disabled", "none of its keys works", values.YES, ("--disable", "--enable")),
