@@ -10,7 +10,6 @@ Fields: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_fil
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from ipaddress import ip_address
 from typing import Final
 
 from envoy_data_plane.envoy.config.cluster.v3 import ClusterCustomClusterType, ClusterDnsLookupFamily
@@ -26,7 +25,7 @@ from envoy_data_plane.envoy.extensions.rbac.matchers.upstream_ip_port.v3 import 
 from envoy_data_plane.google.protobuf import Any
 
 from controlplane.envoy.text import packed, seconds
-from controlplane.estate.addresses import EMBEDDING, LOOPBACK, NEVER, PRIVATE, Network
+from controlplane.estate.addresses import EMBEDDING, LOOPBACK, NEVER, PRIVATE, Network, place_of
 
 LOOK_UP: Final = "envoy.filters.http.dynamic_forward_proxy"
 GUARD: Final = "envoy.filters.http.rbac"
@@ -37,13 +36,7 @@ _MOST_NAMES: Final = 4096
 
 def looked_up(host: str) -> bool:
     """Whether a provider's host is a name that somebody else resolves."""
-    if host == "localhost":
-        return False
-    try:
-        ip_address(host)
-    except ValueError:
-        return True
-    return False
+    return place_of(host) is None
 
 
 def filters() -> list[HttpFilter]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, Literal
 
 Place = Literal["public", "loopback", "private", "never"]
@@ -22,6 +22,16 @@ PRIVATE: Final = _networks("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.
 """RFC 1918, shared address space (RFC 6598), benchmarking (RFC 2544), unique local (RFC 4193)."""
 EMBEDDING: Final = _networks("::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")
 """IPv6 that stands for IPv4: mapped (RFC 4291), translated (RFC 6052, 8215), 6to4 (RFC 3056). What is meant lies within."""
+
+
+def place_of(host: str) -> Place | None:
+    """Where a provider's host leads, if it can be told from its text; None: a name that somebody else resolves."""
+    if host == "localhost":
+        return "loopback"
+    try:
+        return verdict_on(ip_address(host))
+    except ValueError:
+        return None
 
 
 def verdict_on(address: IPv4Address | IPv6Address) -> Place:

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from controlplane.estate.addresses import Place, verdict_on
+from controlplane.estate.addresses import Place, place_of
 from extproc.core import dialects
 from extproc.yaml_lines import suggestion
 
@@ -118,13 +118,7 @@ def plain(address: str) -> bool:
 
 def place(address: str) -> Place | None:
     """Where a provider's URL leads, if it can be told from its text; None: a name that somebody else resolves."""
-    host = urlsplit(address).hostname or ""
-    if host == "localhost":
-        return "loopback"
-    try:
-        return verdict_on(ipaddress.ip_address(host))
-    except ValueError:
-        return None
+    return place_of(urlsplit(address).hostname or "")
 
 
 def network(text: str) -> str:
