@@ -11,13 +11,12 @@ from typing import Any, Final
 import aiohttp
 from aiohttp import web
 
-from contracts.snapshot import KeyRecord
 from controlplane.api.answers import exactly
 from controlplane.api.bodies import Question
 from controlplane.api.call import name_in
 from controlplane.api.endpoint import Endpoint, Query
 from controlplane.api.problems import problem
-from controlplane.estate.edits_problems import NotThere
+from controlplane.estate.edits_keys import key_named
 from controlplane.governance import Governance
 
 DOWN: Final = "The audit store does not answer; see whether ingest is running. Nothing is lost meanwhile: rows wait in the spool."
@@ -51,12 +50,9 @@ class AuditDoor:
 
     async def usage(self, request: web.Request) -> web.Response:
         """What a key was used for, by day."""
-        name = name_in(request)
-        kept = self._governance.estate.of("key").get(name)
-        if kept is None or not isinstance(kept.record, KeyRecord):
-            raise NotThere("key", name)
+        key = key_named(self._governance.estate, name_in(request))
         days = {"days": request.query["days"]} if "days" in request.query else {}
-        return await self._passed("GET", "/usage", {"key_id": kept.record.id, **days})
+        return await self._passed("GET", "/usage", {"key_id": key.id, **days})
 
     def endpoints(self) -> Iterator[Endpoint]:
         """All of them."""

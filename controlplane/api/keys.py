@@ -19,7 +19,6 @@ from controlplane.api.records import Records
 from controlplane.api.bodies import KeyBody, KeyChange, KeyRotation
 from controlplane.estate import Changes, Estate
 from controlplane.estate import edits_keys as edits
-from controlplane.estate.edits_problems import NotThere
 from controlplane.governance import Governance
 from controlplane.governance.once import Made, Reply
 from controlplane.planes import Planes
@@ -44,10 +43,7 @@ class _Issuing:
 
     def rotated(self, estate: Estate, grace_s: int) -> Changes:
         """Another secret of a key that is there."""
-        kept = estate.of(KIND).get(self.name)
-        if kept is None or not isinstance(kept.record, KeyRecord):
-            raise NotThere(KIND, self.name)
-        self._issued = self._vault.reissue(estate.peppers, kept.record.id)
+        self._issued = self._vault.reissue(estate.peppers, edits.key_named(estate, self.name).id)
         return edits.key_rotated(estate, self.name, self._issued, grace_s, now(), self.actor.holds)
 
     def reply(self, status: int, estate: Estate) -> Reply:

@@ -46,10 +46,8 @@ class Records:
 
     async def one(self, request: web.Request) -> web.Response:
         """One record, and its ETag."""
-        name, estate = name_in(request), self._governance.estate
-        kept = estate.of(self._kind).get(name)
-        if kept is None:
-            raise NotThere(self._kind, name)
+        estate = self._governance.estate
+        kept = edits.present(estate, self._kind, name_in(request))
         return answered(record_document(estate, kept, now()), headers={"etag": etag(kept)})
 
     async def put(self, request: web.Request) -> web.Response:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from contracts.snapshot import KeyRecord, Record
 from controlplane.estate import Change, Changes, Estate, Kept
-from controlplane.estate.edits import given, kept, present
+from controlplane.estate.edits import More, given, kept, present
 from controlplane.estate.edits_problems import Conflict, Fault, NotThere, Problems
 from controlplane.estate.holds import Holds, exceeds
 from custody import virtual_key
@@ -66,7 +66,7 @@ def key_revoked(estate: Estate, name: str, now: int) -> Changes:
     return Changes((_changed(there, replace(record, secrets=(), revoked=now)),)) if record.revoked is None else Changes()
 
 
-def _wrong(now: int, holds: Holds | None, *, expiry: bool = True) -> Any:
+def _wrong(now: int, holds: Holds | None, *, expiry: bool = True) -> More:
     """What is wrong with a key beside what its fields say: its end is past, or it grants more than is held."""
 
     def found(record: Record) -> list[Fault]:
@@ -77,6 +77,11 @@ def _wrong(now: int, holds: Holds | None, *, expiry: bool = True) -> Any:
         return faults + (exceeds(record, holds) if holds else [])
 
     return found
+
+
+def key_named(estate: Estate, name: str) -> KeyRecord:
+    """The key of that name. Raises NotThere."""
+    return _key(present(estate, "key", name))
 
 
 def _live(estate: Estate, name: str) -> Kept:
