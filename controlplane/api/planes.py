@@ -18,7 +18,9 @@ from controlplane.api.endpoint import Endpoint
 from controlplane.api.reader import read
 from controlplane.estate import Estate
 from controlplane.estate import declared_values as values
+from controlplane.estate.declared_checks import Faults, team_project
 from controlplane.estate.edits_problems import NotThere, Problems
+from controlplane.estate.references import known
 from controlplane.governance import Governance
 from controlplane.governance.events import plane_event
 from controlplane.governance.once import Reply
@@ -104,17 +106,11 @@ def _events(actor: Actor, verb: str, name: str, before: dict[str, Any] | None, a
 
 def _check(body: PlaneBody, estate: Estate) -> None:
     """Raises Problems."""
-    faults = []
-    try:
-        values.name(body.name)
-    except ValueError as error:
-        faults.append(("name", str(error)))
+    faults, names = Faults(), known(estate)
+    faults.read("name", values.name, body.name)
     if body.name in map(plane_name, range(MOST_WORKERS)):
-        faults.append(("name", "is what a worker of control's own machine is called; choose another"))
+        faults.say("name", "is what a worker of control's own machine is called; choose another")
     for number, project in enumerate(body.projects):
-        team, _, inside = project.partition("/")
-        kept = estate.of("team").get(team)
-        if kept is None or inside not in getattr(kept.record, "projects", ()):
-            faults.append((f"projects[{number}]", "there is no such team/project"))
-    if faults:
-        raise Problems(faults)
+        team_project(f"projects[{number}]", project, names, faults)
+    if faults.found:
+        raise Problems(faults.found)

@@ -91,12 +91,17 @@ def _reachable(record: ProviderRecord, faults: Faults) -> None:
 def _credential(record: CredentialRecord, known: Known, faults: Faults) -> CredentialRecord:
     faults.reference("provider", "providers", record.provider, known.providers)
     if record.project:
-        team, _, project = record.project.partition("/")
-        if not project:
-            faults.say("project", "must be a team and its project, such as search/ranking")
-        elif faults.reference("project", "teams", team, known.teams):
-            _project("project", team, project, known, faults)
+        team_project("project", record.project, known, faults)
     return record
+
+
+def team_project(name: str, text: str, known: Known, faults: Faults) -> None:
+    """What names a project by its team: `search/ranking`."""
+    team, _, project = text.partition("/")
+    if not project:
+        faults.say(name, "must be a team and its project, such as search/ranking")
+    elif faults.reference(name, "teams", team, known.teams):
+        _project(name, team, project, known, faults)
 
 
 def _project(name: str, team: str, project: str, known: Known, faults: Faults) -> None:
@@ -198,10 +203,7 @@ def _labels(labels: Mapping[str, str], faults: Faults) -> None:
         faults.say("labels", f"has more than {_MOST_LABELS} of them")
     for name, text in labels.items():
         faults.read(f"labels.{name}", values.words, text)
-        try:
-            values.name(name)
-        except ValueError as error:
-            faults.say(f"labels.{name}", str(error))
+        faults.read(f"labels.{name}", values.name, name)
 
 
 _CHECKS: Final[Mapping[type[Record], Callable[[Any, Known, Faults], Record]]] = {
