@@ -11,12 +11,12 @@ from aiohttp import web
 from contracts.snapshot import KeyRecord
 from controlplane.actor import Actor
 from controlplane.api.answers import change_schema, old_secret_until, record_document, ref
+from controlplane.api.bodies import KeyBody, KeyChange, KeyRotation
 from controlplane.api.call import ACTOR, changing, guarded, name_in, now, showing
 from controlplane.api.conditions import etag
 from controlplane.api.endpoint import Endpoint
 from controlplane.api.reader import given, read, some
 from controlplane.api.records import Records
-from controlplane.api.bodies import KeyBody, KeyChange, KeyRotation
 from controlplane.estate import Changes, Estate
 from controlplane.estate import edits_keys as edits
 from controlplane.governance import Governance
@@ -88,8 +88,9 @@ class Keys:
         name = name_in(request)
 
         async def away(made: Made) -> Sequence[PlaneReport]:
-            record = made.estate.of(KIND)[name].record
-            return await self._planes.away(f"{record.team}/{record.project}") if isinstance(record, KeyRecord) else ()
+            kept = made.estate.of(KIND).get(name)
+            key = kept.record if kept else None  # an answer that is given again may outlive its key
+            return await self._planes.away(f"{key.team}/{key.project}") if isinstance(key, KeyRecord) else ()
 
         edit = guarded(request, KIND, name, lambda estate: edits.key_revoked(estate, name, now()))
         return await changing(self._governance, request, "key.revoke", edit, showing(KIND, name), away)

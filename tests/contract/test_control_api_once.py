@@ -1,4 +1,4 @@
-"""Calls beside the estate under an Idempotency-Key: a plane's token, a rotation of the vault."""
+"""Calls under an Idempotency-Key: a plane's token, a rotation of the vault, a revocation whose key is gone by now."""
 
 from __future__ import annotations
 
@@ -76,6 +76,15 @@ def test_a_rotation_is_made_once(control: ControlPart, once: dict[str, str], wha
     assert control.ask("POST", f"{API}/vault/rotate", body, headers=once) == first
     assert counted(control.ask("GET", f"{API}/vault")[1]) == counted(first[1])
     assert counted(control.ask("POST", f"{API}/vault/rotate", body)[1]) == counted(first[1]) + 1
+
+
+def test_a_revocation_is_answered_again_though_its_key_is_gone(control: ControlPart, once: dict[str, str]) -> None:
+    """The same answer as before, and no complaint that there is no such key."""
+    first = control.ask("POST", f"{API}/keys/two/revoke", headers=once)
+    assert first[0] == 200
+    assert control.ask("DELETE", f"{API}/keys/two")[0] == 200
+    assert control.ask("POST", f"{API}/keys/two/revoke", headers=once) == first
+    assert control.ask("POST", f"{API}/keys/two/revoke")[0] == 404
 
 
 def test_a_refused_call_is_not_kept(control: ControlPart, once: dict[str, str]) -> None:
