@@ -136,6 +136,13 @@ def trailers() -> ResponseTrailers:
 
 # ── lines of a play ───────────────────────────────────────────────────────────
 
+Check = Callable[[Any], object]
+"""Looks at what is asked for or replied; it raises where that is wrong."""
+
+
+def unchecked(_said: Any) -> None:
+    """Whatever it is."""
+
 
 @dataclass
 class To:
@@ -150,7 +157,7 @@ class Asks:
 
     kind: type
     answer: Any = None
-    check: Callable[[Any], object] = lambda _effect: None
+    check: Check = unchecked
 
 
 @dataclass
@@ -158,7 +165,7 @@ class Replies:
     """The exchange must reply to the message in hand, and wait."""
 
     kind: type
-    check: Callable[[Any], object] = lambda _reply: None
+    check: Check = unchecked
 
 
 @dataclass
@@ -166,7 +173,7 @@ class Ends:
     """The exchange must give its last reply."""
 
     kind: type
-    check: Callable[[Any], object] = lambda _reply: None
+    check: Check = unchecked
 
 
 @dataclass
@@ -186,17 +193,17 @@ def leaves() -> To:
     return To(Gone())
 
 
-def asks(kind: type, answer: Any = None, check: Callable[[Any], object] = lambda _effect: None) -> Asks:
+def asks(kind: type, answer: Any = None, check: Check = unchecked) -> Asks:
     """An effect is asked for."""
     return Asks(kind, answer, check)
 
 
-def replies(kind: type, check: Callable[[Any], object] = lambda _reply: None) -> Replies:
+def replies(kind: type, check: Check = unchecked) -> Replies:
     """A reply goes out."""
     return Replies(kind, check)
 
 
-def ends(kind: type, check: Callable[[Any], object] = lambda _reply: None) -> Ends:
+def ends(kind: type, check: Check = unchecked) -> Ends:
     """The last reply goes out."""
     return Ends(kind, check)
 
@@ -218,15 +225,23 @@ def emits(**columns: Any) -> Row:
     return Row(columns)
 
 
-def governed(*, body: RequestBody | None = None, verdict: Verdict = ALLOWED) -> tuple[To | Asks | Replies, ...]:
-    """The first half of every allowed exchange, up to the open route."""
+def governed(
+    *turn: Asks,
+    body: RequestBody | None = None,
+    verdict: Verdict = ALLOWED,
+    recorded: Check = unchecked,
+    opened: Check = unchecked,
+    routed: Check = unchecked,
+) -> tuple[To | Asks | Replies, ...]:
+    """The first half of every allowed exchange, up to the open route. `turn`: what is asked for between the verdict and the record."""
     return (
         replies(PassHead),
         to(body or chat()),
         asks(AskPolicy, verdict),
-        asks(Record),
-        asks(OpenCredential, PROVIDER_SECRET),
-        replies(OpenRoute),
+        *turn,
+        asks(Record, check=recorded),
+        asks(OpenCredential, PROVIDER_SECRET, opened),
+        replies(OpenRoute, routed),
     )
 
 

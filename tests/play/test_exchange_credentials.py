@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from playbook import (
     ALLOWED,
-    PROVIDER_SECRET,
     SNAPSHOT,
     WORLD,
     AskPolicy,
@@ -20,6 +19,7 @@ from playbook import (
     completion,
     emits,
     ends,
+    governed,
     head,
     play,
     refuses,
@@ -29,7 +29,7 @@ from playbook import (
 
 from contracts.snapshot import CredentialRecord
 from extproc.core import credentials
-from extproc.core.effects import OpenRoute, PassAnswerHead, PassBody, PassHead, TakeTurn
+from extproc.core.effects import PassAnswerHead, PassBody, PassHead, TakeTurn
 from extproc.core.world import Circle, World
 
 KEY = next(iter(SNAPSHOT.keys.values()))
@@ -50,7 +50,7 @@ def credential(name: str, provider: str = "local", **fields: Any) -> CredentialR
 def served(name: str, *turn: Any, world: World) -> None:
     """The exchange is made with this credential, which is on the row before it is opened."""
 
-    def on_record(effect: Record) -> None:
+    def recorded(effect: Record) -> None:
         assert effect.intent.row.credential == name
 
     def opened(effect: OpenCredential) -> None:
@@ -58,13 +58,7 @@ def served(name: str, *turn: Any, world: World) -> None:
 
     play(
         head(),
-        replies(PassHead),
-        to(chat()),
-        asks(AskPolicy, ALLOWED),
-        *turn,
-        asks(Record, None, on_record),
-        asks(OpenCredential, PROVIDER_SECRET, opened),
-        replies(OpenRoute),
+        *governed(*turn, recorded=recorded, opened=opened),
         to(answer_head()),
         replies(PassAnswerHead),
         to(completion()),

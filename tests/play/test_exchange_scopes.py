@@ -10,15 +10,14 @@ import pytest
 from playbook import (
     ALLOWED,
     NOW,
-    PROVIDER_SECRET,
     SNAPSHOT,
     WORLD,
     AskPolicy,
-    OpenCredential,
     Record,
     asks,
     chat,
     emits,
+    governed,
     head,
     leaves,
     play,
@@ -31,7 +30,7 @@ from contracts.policy import Reason, Verdict
 from contracts.snapshot import EnvironmentRecord, ModelRecord, ProviderRecord
 from contracts.usage import Price
 from extproc.core.dialects import named
-from extproc.core.effects import OpenRoute, PassHead
+from extproc.core.effects import PassHead
 from extproc.core.events import RequestBody
 from extproc.core.world import World
 
@@ -137,17 +136,12 @@ def sent(body: bytes, there: World, path: str = "/v1/chat/completions", **column
     """What is sent on of an allowed request, and what its row says before it is."""
     bodies: list[bytes] = []
 
-    def on_record(effect: Record) -> None:
+    def recorded(effect: Record) -> None:
         assert {name: getattr(effect.intent.row, name) for name in columns} == columns
 
     play(
         head(path=path),
-        replies(PassHead),
-        to(RequestBody(0, body)),
-        asks(AskPolicy, ALLOWED),
-        asks(Record, None, on_record),
-        asks(OpenCredential, PROVIDER_SECRET),
-        replies(OpenRoute, lambda reply: bodies.append(reply.body or body)),
+        *governed(body=RequestBody(0, body), recorded=recorded, routed=lambda reply: bodies.append(reply.body or body)),
         leaves(),
         emits(outcome="aborted", **columns),
         world=there,

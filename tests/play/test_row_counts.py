@@ -8,17 +8,12 @@ from typing import Any
 
 import pytest
 from playbook import (
-    ALLOWED,
-    PROVIDER_SECRET,
-    AskPolicy,
-    OpenCredential,
-    Record,
     answer_head,
-    asks,
     chat,
     completion,
     emits,
     ends,
+    governed,
     head,
     piece,
     play,
@@ -27,21 +22,15 @@ from playbook import (
     to,
 )
 
-from extproc.core.effects import OpenRoute, PassAnswerHead, PassBody, PassHead
+from extproc.core.effects import PassAnswerHead, PassBody
 
 ADDRESS = "joe@example.com"
-
-
-def sent(**more: Any) -> tuple[object, ...]:
-    """Up to the open route."""
-    governed = asks(AskPolicy, ALLOWED), asks(Record), asks(OpenCredential, PROVIDER_SECRET), replies(OpenRoute)
-    return replies(PassHead), to(chat(**more)), *governed
 
 
 @pytest.mark.parametrize("counted", [{"prompt_tokens": 0}, {"prompt_tokens": None}, {"prompt_tokens": -1}])
 def test_a_prompt_is_never_free(counted: dict[str, Any]) -> None:
     """A provider that counts no input, or nothing that is a count, is not taken at its word."""
-    row = play(head(), *sent(), to(answer_head()), replies(PassAnswerHead), to(completion(**counted)), ends(PassBody), emits())
+    row = play(head(), *governed(), to(answer_head()), replies(PassAnswerHead), to(completion(**counted)), ends(PassBody), emits())
     assert row.input_tokens > 0
     assert (row.output_tokens, row.usage_source) == (3, "estimated")
 
@@ -50,7 +39,7 @@ def test_a_prompt_is_never_free(counted: dict[str, Any]) -> None:
 def test_an_answer_that_nobody_could_read_was_paid_for(answer: str) -> None:
     """The provider did the work, so its prompt counts at least."""
     last = piece(answer, end=True)
-    row = play(head(), *sent(), to(answer_head()), replies(PassAnswerHead), to(last), refuses(502, "upstream_error"), emits())
+    row = play(head(), *governed(), to(answer_head()), replies(PassAnswerHead), to(last), refuses(502, "upstream_error"), emits())
     assert row.input_tokens > 0
     assert row.cost_nanousd > 0
     assert row.usage_source == "estimated"
@@ -59,14 +48,20 @@ def test_an_answer_that_nobody_could_read_was_paid_for(answer: str) -> None:
 def test_a_compressed_answer_was_paid_for() -> None:
     """It is refused by its head alone."""
     coded = answer_head(200, "application/json", "via_upstream", ("content-encoding", "gzip"))
-    row = play(head(), *sent(), to(coded), refuses(502, "upstream_error"), emits())
+    row = play(head(), *governed(), to(coded), refuses(502, "upstream_error"), emits())
     assert row.cost_nanousd > 0
 
 
 def test_a_request_that_the_provider_refused_costs_nothing() -> None:
     """Providers take nothing for an error."""
     row = play(
-        head(), *sent(), to(answer_head(500)), replies(PassAnswerHead), to(piece("{}", end=True)), refuses(502, "upstream_error"), emits()
+        head(),
+        *governed(),
+        to(answer_head(500)),
+        replies(PassAnswerHead),
+        to(piece("{}", end=True)),
+        refuses(502, "upstream_error"),
+        emits(),
     )
     assert (row.input_tokens, row.cost_nanousd, row.usage_source) == (0, 0, "none")
 
@@ -88,6 +83,8 @@ def test_what_an_answer_says_of_itself_is_in_the_row_without_what_is_looked_for(
     body = json.dumps({**said, "choices": [choice]})
     kind = "text/event-stream" if stream else "application/json"
     last = piece(f"data: {body}\n\n" if stream else body, end=True)
-    row = play(head(), *sent(stream=stream), to(answer_head(200, kind)), replies(PassAnswerHead), to(last), ends(PassBody), emits())
+    row = play(
+        head(), *governed(body=chat(stream=stream)), to(answer_head(200, kind)), replies(PassAnswerHead), to(last), ends(PassBody), emits()
+    )
     assert (row.model_served, row.provider_request_id) == ("model [EMAIL_ADDRESS]", "id [EMAIL_ADDRESS]")
     assert row.finish_reason == "why [EMAIL_ADDRESS]"

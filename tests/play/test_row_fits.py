@@ -8,19 +8,14 @@ from typing import Any
 
 import pytest
 from playbook import (
-    ALLOWED,
-    PROVIDER_SECRET,
     SNAPSHOT,
     WORLD,
-    AskPolicy,
-    OpenCredential,
-    Record,
     answer_head,
-    asks,
     chat,
     completion,
     emits,
     ends,
+    governed,
     head,
     play,
     replies,
@@ -28,7 +23,7 @@ from playbook import (
 )
 
 from contracts.usage import Price
-from extproc.core.effects import OpenRoute, PassAnswerHead, PassBody, PassHead
+from extproc.core.effects import PassAnswerHead, PassBody
 from ingest import columns
 
 DEAR = replace(
@@ -50,12 +45,7 @@ def test_a_number_out_of_range_is_kept_as_the_most_there_is(asked: dict[str, Any
     """The exchange goes on as ever, and its row can be stored."""
     row = play(
         head(),
-        replies(PassHead),
-        to(chat(**asked)),
-        asks(AskPolicy, ALLOWED),
-        asks(Record, check=lambda record: columns.by_column([stored(record.intent.row)])),
-        asks(OpenCredential, PROVIDER_SECRET),
-        replies(OpenRoute),
+        *governed(body=chat(**asked), recorded=lambda record: columns.by_column([stored(record.intent.row)])),
         to(answer_head()),
         replies(PassAnswerHead),
         to(completion("hi", **used)),
