@@ -137,7 +137,7 @@ def trailers() -> ResponseTrailers:
 # ── lines of a play ───────────────────────────────────────────────────────────
 
 Check = Callable[[Any], object]
-"""Looks at what is asked for or replied; it raises where that is wrong."""
+"""Looks at what is asked for or replied. Where that is wrong it raises, or says False."""
 
 
 def unchecked(_said: Any) -> None:
@@ -302,7 +302,7 @@ def _meet(effect: Any, line: Any, script: Any, story: Coroutine[Any, Any, None])
         return lambda: story.send(None), None
     assert isinstance(line, Asks), f"asked {effect} where the play says {line}"
     assert type(effect) is line.kind, f"asked {effect} where the play says {line}"
-    line.check(effect)
+    assert line.check(effect) is not False, f"asked {effect}, which is not what the play looks for"
     if isinstance(line.answer, Exception):
         return lambda: story.throw(line.answer), None
     return lambda: story.send(line.answer), None
@@ -310,7 +310,7 @@ def _meet(effect: Any, line: Any, script: Any, story: Coroutine[Any, Any, None])
 
 def _expect(reply: Reply, line: Replies | Ends) -> None:
     assert type(reply) is line.kind, f"replied {reply} where the play says {line}"
-    line.check(reply)
+    assert line.check(reply) is not False, f"replied {reply}, which is not what the play looks for"
 
 
 __all__ = [
