@@ -51,7 +51,7 @@ def _projects(text: str) -> list[str]:
 def add(args: argparse.Namespace) -> int:
     """`plane add`."""
     with SecretFile(args.token_file) if args.token_file else contextlib.nullcontext() as place:
-        answer = client(args).call("POST", path_of("planes"), {"name": args.name, "projects": args.project})
+        answer = client(args).once("POST", path_of("planes"), {"name": args.name, "projects": args.project})
         if place:
             place.keep(answer.pop("token"))
     where = f"is in {args.token_file}" if args.token_file else "shown this once:"

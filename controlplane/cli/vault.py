@@ -30,9 +30,9 @@ def add_vault(verbs: Verbs) -> None:
 def rotate(args: argparse.Namespace) -> int:
     """`vault rotate`: 3 where a data plane holds it up."""
     caller = client(args)
-    answer = caller.call("POST", path_of("vault", "rotate"), {"what": "pepper" if args.pepper else "kek"})
+    answer = caller.once("POST", path_of("vault", "rotate"), {"what": "pepper" if args.pepper else "kek"})
     if args.pepper:
-        print(json.dumps(answer) if args.json else _peppers(caller.call("GET", path_of("vault"))))
+        print(json.dumps(answer) if args.json else _peppers(answer))
         return DONE
     vault = _followed(caller)
     if args.json:

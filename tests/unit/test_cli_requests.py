@@ -146,6 +146,8 @@ def test_edit_changes_what_it_has_read(control: Recording) -> None:
         "key rotate app",
         "key revoke app",
         "credential rotate c",
+        "plane add berlin",
+        "vault rotate --pepper --json",
     ],
 )
 def test_what_must_not_be_done_twice_is_tried_again_as_the_same_call(
