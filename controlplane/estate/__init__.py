@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, Literal, TypeVar
 
-from contracts.snapshot import DEFAULT_PROFILE, RECORDS, KeyRecord, ProfileRecord, Record, Snapshot
+from contracts.snapshot import DEFAULT_PROFILE, RECORDS, KeyRecord, ProfileRecord, Record
 
 R = TypeVar("R", bound=Record)
 Origin = Literal["file", "api"]
@@ -121,8 +121,3 @@ def kind_of(record: Record) -> str:
 def revoked(record: Record) -> bool:
     """Whether it is a key that was revoked: its record stays, and is nobody's any more."""
     return isinstance(record, KeyRecord) and record.revoked is not None
-
-
-def nothing() -> Snapshot:
-    """What a plane of an empty estate is told."""
-    return Snapshot(revision="0", profiles={DEFAULT_PROFILE.name: DEFAULT_PROFILE})
