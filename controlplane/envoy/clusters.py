@@ -49,6 +49,7 @@ from controlplane.envoy.edge import Edge
 from controlplane.envoy.guard import never_clean
 from controlplane.envoy.processor import CLUSTER, sockets_of
 from controlplane.envoy.text import packed, seconds
+from controlplane.estate.addresses import place_of
 
 STREAMS: Final = 1_000_000
 """Circuit breakers out of the way: Envoy's default of 1,024 counts exchanges, and limits on those are ours to make."""
@@ -88,7 +89,7 @@ def target_of(provider: ProviderRecord) -> Target:
     if url.scheme not in {"http", "https"} or not host or url.query or url.fragment or url.username is not None:
         raise Unusable(f"{field}: write https://host[:port][/path], with no user, query or fragment.")
     tls = url.scheme == "https"
-    if not tls and not provider.insecure and not _is_loopback(host):
+    if not tls and not provider.insecure and place_of(host) != "loopback":
         raise Unusable(f"{field}: plain HTTP would carry the credential readable. Use https://, or say insecure: true.")
     return Target(host, port or (443 if tls else 80), url.path.rstrip("/"), tls)
 
@@ -192,7 +193,3 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_loopback(host: str) -> bool:
-    return host == "localhost" or (_is_address(host) and ip_address(host).is_loopback)

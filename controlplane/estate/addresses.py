@@ -25,7 +25,7 @@ EMBEDDING: Final = _networks("::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", 
 
 
 def place_of(host: str) -> Place | None:
-    """Where a provider's host leads, if it can be told from its text; None: a name that somebody else resolves."""
+    """Where a host leads, if it can be told from its text; None: a name that somebody else resolves."""
     if host == "localhost":
         return "loopback"
     try:

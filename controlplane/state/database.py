@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from contracts.errors import Unusable
 from contracts.settings import Settings
+from controlplane.estate.addresses import place_of
 from controlplane.state.values import Failed, Unsettled
 from extproc.edge.private_files import private_folder
 
@@ -133,12 +133,8 @@ def _postgresql(setting: str) -> Database:
 def secured(url: sa.URL) -> dict[str, str]:
     """What a connection needs besides: to another machine the server proves its name, unless the address says otherwise."""
     host = _host(url)
-    if "sslmode" in url.query or host == "localhost" or host.startswith("/"):
-        return {}
-    try:
-        return {} if ip_address(host).is_loopback else {"sslmode": "verify-full"}
-    except ValueError:
-        return {"sslmode": "verify-full"}
+    here = host.startswith("/") or place_of(host) == "loopback"
+    return {} if here or "sslmode" in url.query else {"sslmode": "verify-full"}
 
 
 def _host(url: sa.URL) -> str:
