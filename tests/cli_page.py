@@ -20,7 +20,7 @@ It finds the system by `--data DIR`, which reads `DIR/run/ready.json` (default `
 | 0 | done |
 | 1 | refused, or not found; `doctor` and `check`: something is wrong. What to do stands on the standard error, a line for each thing |
 | 2 | wrong usage |
-| 3 | the system is down; or the change is made, and a data plane that is named has not answered in time and may still go by what was before |
+| 3 | the system is down; or the change is made, and a data plane that is named has not answered in time, or is away, and may still go by what was before |
 | 130 | ended by Ctrl-C |
 
 Tables are for people; `--json`, which every verb takes that does not run on, prints the API's answer, for scripts. Where an option takes names, they may stand with commas between them, and the option several times. Durations are `90s`, `30m`, `24h`, `7d`; dates are `2027-01-01` (its first moment, UTC) or `2027-01-01T08:00:00Z`.
