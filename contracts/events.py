@@ -15,7 +15,6 @@ from contracts.snapshot import KeyRecord, Record, document
 
 OUTCOMES: Final[Mapping[str, str]] = {
     "done": "the change was made; the event and the change are one transaction",
-    "refused": "it was asked for, and not made",
 }
 """What became of it → what that means."""
 
